@@ -1,0 +1,50 @@
+# On a machine with python3 (>= 3.11), venv and make: `make run` and `make test` do all the set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH ?= torch==2.13.0
+STAMPS := $(VENV)/stamps
+ARGS ?=
+
+.PHONY: run quick test lint docs clean
+
+run: $(STAMPS)/worldrex            ## the main job on the built-in task, to a report
+	@$(BIN)/worldrex run $(ARGS)
+
+quick: $(STAMPS)/worldrex          ## the same path in under a minute
+	@$(BIN)/worldrex run --quick $(ARGS)
+
+test: $(STAMPS)/worldrex-test $(addprefix $(STAMPS)/framework-,$(FRAMEWORKS))   ## FRAMEWORKS="torch tensorflow" adds those arrays
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMPS)/worldrex-lint      ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+docs: $(STAMPS)/worldrex-docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) site dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "worldrex needs Python >= 3.11; $(PYTHON) is older. Name another: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/worldrex: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/worldrex-%: pyproject.toml | $(STAMPS)/worldrex
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/framework-torch: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/framework-tensorflow: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet tensorflow-cpu
+	@mkdir -p $(STAMPS) && touch $@

@@ -1,0 +1,116 @@
+"""A description as tables for a terminal of 80 columns."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description
+from worldrex.data.findings import Finding, plural
+
+MOST_BEHAVIORS = 20
+MOST_FINDINGS = 12
+FIRST_COLUMNS = 6
+NOTABLE_COLUMNS = 6
+UNUSUAL = 5.0  # standard deviations from the mean
+
+
+def render(description: Description) -> RenderableType:
+    """Tables of behaviors and columns, and the findings; many columns are cut to the first and the most notable."""
+    head = (
+        f"{plural(description.records, 'record')} in {plural(description.episodes, 'episode')} by "
+        f"{plural(len(description.behaviors), 'behavior')}\n"
+        f"{plural(description.obs_width, 'obs component')}, {plural(description.action_width, 'action component')}"
+    )
+    parts: list[RenderableType] = [Text(head, style="bold"), Text(), _behaviors(description.behaviors), Text()]
+    # next_obs has the ranges of obs but for the episodes' ends; --json tells both.
+    shown = [column for column in description.columns if not column.name.startswith("next_obs")]
+    parts += [_columns(shown), Text()]
+    return Group(*parts, _findings(description.findings))
+
+
+def _behaviors(behaviors: Sequence[BehaviorSummary]) -> RenderableType:
+    table = _table("behavior", "records", "episodes", "steps", "return", "± std", "|action|")
+    for behavior in behaviors[:MOST_BEHAVIORS]:
+        table.add_row(
+            _printable(behavior.name),
+            f"{behavior.records:,}",
+            f"{behavior.episodes:,}",
+            _number(behavior.mean_steps),
+            _number(behavior.mean_return),
+            _number(behavior.std_return),
+            _number(behavior.mean_action),
+        )
+    return Group(table, *_more(len(behaviors) - MOST_BEHAVIORS, "behavior"))
+
+
+def _columns(columns: Sequence[ColumnSummary]) -> RenderableType:
+    table = _table("column", "min", "mean", "std", "max", "")
+    chosen = _notable(columns)
+    for place, column in enumerate(columns):
+        if place in chosen:
+            table.add_row(
+                Text(column.name),
+                *(_number(value) for value in (column.min, column.mean, column.std, column.max)),
+                Text(_remark(column), style="yellow"),
+            )
+    return Group(table, *_more(len(columns) - len(chosen), "column"))
+
+
+def _notable(columns: Sequence[ColumnSummary]) -> set[int]:
+    """Places of the first few, of the last two (an action and the reward) and of those with the strongest remarks."""
+    everything = range(len(columns))
+    if len(columns) <= FIRST_COLUMNS + NOTABLE_COLUMNS + 2:
+        return set(everything)
+    chosen = {*everything[:FIRST_COLUMNS], *everything[-2:]}
+    remarkable = [place for place in everything if place not in chosen and _remark(columns[place])]
+    return chosen | set(sorted(remarkable, key=lambda place: _oddness(columns[place]), reverse=True)[:NOTABLE_COLUMNS])
+
+
+def _oddness(column: ColumnSummary) -> float:
+    return float("inf") if column.unusual is None or column.std == 0 else column.unusual
+
+
+def _remark(column: ColumnSummary) -> str:
+    if column.unusual is None:
+        return "no finite value"
+    if column.std == 0:
+        return "constant"
+    return f"up to {column.unusual:.0f} std away" if column.unusual > UNUSUAL else ""
+
+
+def _findings(findings: Sequence[Finding]) -> RenderableType:
+    if not findings:
+        return Text("No problems found.", style="green")
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings[:MOST_FINDINGS]:
+        style = "bold red" if finding.severity == "error" else "yellow"
+        table.add_row(Text(finding.severity, style=style), Text(finding.message))
+    return Group(table, *_more(len(findings) - MOST_FINDINGS, "finding"))
+
+
+def _more(count: int, noun: str) -> list[RenderableType]:
+    if count <= 0:
+        return []
+    return [Padding(Text(f"and {plural(count, f'more {noun}')}; --json has all", style="dim"), (0, 0, 0, 2))]
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first, no_wrap=True, overflow="ellipsis", max_width=24)
+    for name in numbers:
+        table.add_column(name, justify="right" if name else "left", no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _printable(name: str) -> Text:
+    """A name on one line: what cannot be printed is escaped, and markup stays text."""
+    return Text(name if name.isprintable() else repr(name)[1:-1])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"

@@ -1,0 +1,142 @@
+"""The one table type: logged transitions of several behaviors, and their file."""
+
+import json
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Bool, Float32, Int, Int32
+
+FORMAT_KEY = b"worldrex.format"
+NAMES_KEY = b"worldrex.behavior_names"
+FORMAT_VERSION = b"1"
+COLUMNS = ("obs", "action", "reward", "next_obs", "terminated", "truncated", "episode", "behavior")
+
+Rows = slice | Bool[np.ndarray, "record"] | Int[np.ndarray, "row"]
+
+
+class DataError(ValueError):
+    """Data or a file that worldrex cannot use; the message says what came, what was expected and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """Logged records (obs, action) -> (next_obs, reward) of several behaviors.
+
+    Arguments:
+        obs: what the behavior saw, in the environment's own units.
+        action: what it did.
+        reward: what it received for this step.
+        next_obs: what it saw after this step, also at the end of an episode.
+        terminated: the environment ended here: there is no future.
+        truncated: the log ended here: the future exists, and was not recorded.
+        episode: episode number; an episode's rows are contiguous and in time order.
+        behavior: which policy logged the record: 0 .. len(behavior_names) - 1, constant within an episode.
+        behavior_names: the name of each behavior, all different.
+    """
+
+    obs: Float32[np.ndarray, "record obs"]
+    action: Float32[np.ndarray, "record act"]
+    reward: Float32[np.ndarray, " record"]
+    next_obs: Float32[np.ndarray, "record obs"]
+    terminated: Bool[np.ndarray, " record"]
+    truncated: Bool[np.ndarray, " record"]
+    episode: Int32[np.ndarray, " record"]
+    behavior: Int32[np.ndarray, " record"]
+    behavior_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Number of records."""
+        return len(self.reward)
+
+    @property
+    def num_behaviors(self) -> int:
+        """Number of behaviors, those without records included."""
+        return len(self.behavior_names)
+
+    def rows(self, index: Rows) -> "Transitions":
+        """The records at `index` (a slice, a mask or row numbers); all behavior names are kept."""
+        return Transitions(
+            **{column: getattr(self, column)[index] for column in COLUMNS}, behavior_names=self.behavior_names
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one Parquet file, whole or not at all; `worldrex.load` reads it back identical to the bit.
+
+        Raises DataError where the file cannot be written.
+        """
+        metadata = {FORMAT_KEY: FORMAT_VERSION, NAMES_KEY: json.dumps(self.behavior_names).encode()}
+        table = pa.table({column: _arrow(getattr(self, column)) for column in COLUMNS}).replace_schema_metadata(
+            metadata
+        )
+        path = Path(path)
+        # A hidden sibling, so that os.replace stays within one file system; its short name fits wherever `path` fits.
+        unfinished = path.parent / f".{uuid.uuid4().hex}.unfinished"
+        try:
+            with open(unfinished, "xb") as file:
+                pq.write_table(table, file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except OSError as error:
+            raise DataError(
+                f"cannot write {str(path)!r}: {error.strerror or error}. "
+                "worldrex needs a file name in a folder that exists and is writable, on a disk with room: "
+                "choose another path or make room."
+            ) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def concatenate(parts: Sequence[Transitions]) -> Transitions:
+    """All records of `parts` in order: behaviors of the same name become one, episodes are numbered from 0 anew.
+
+    Raises DataError for no parts, or for parts of different widths.
+    """
+    if not parts:
+        raise DataError("there is nothing to concatenate: worldrex needs at least one data set.")
+    widths = [(part.obs.shape[1], part.action.shape[1]) for part in parts]
+    for number, width in enumerate(widths):
+        if width != widths[0]:
+            raise DataError(
+                f"data set {number + 1} has obs of width {width[0]} and actions of width {width[1]}, "
+                f"the first one has {widths[0][0]} and {widths[0][1]}. "
+                "worldrex needs the same columns everywhere: load together only logs of the same system."
+            )
+    names = tuple(dict.fromkeys(name for part in parts for name in part.behavior_names))
+    number_of = {name: number for number, name in enumerate(names)}
+    behaviors, episodes, episodes_before = [], [], 0
+    for part in parts:
+        renumbered = np.array([number_of[name] for name in part.behavior_names], np.int32)
+        behaviors.append(renumbered[part.behavior])
+        distinct, episode = np.unique(part.episode, return_inverse=True)
+        episodes.append((episode + episodes_before).astype(np.int32))
+        episodes_before += len(distinct)
+    joined = {"behavior": np.concatenate(behaviors), "episode": np.concatenate(episodes)}
+    for column in COLUMNS:
+        if column not in joined:
+            joined[column] = np.concatenate([getattr(part, column) for part in parts])
+    return Transitions(**joined, behavior_names=names)
+
+
+def same_episode(data: Transitions) -> Bool[np.ndarray, " step"]:
+    """Whether each record but the last is followed by one of its own episode."""
+    return data.episode[1:] == data.episode[:-1]
+
+
+def component(
+    column: str, values: Float32[np.ndarray, "record ..."], place: int
+) -> tuple[str, Float32[np.ndarray, " record"]]:
+    """Name and values of one component: of `obs`, `obs[:, place]`; of `reward`, itself."""
+    return (column, values) if values.ndim == 1 else (f"{column}[:, {place}]", values[:, place])
+
+
+def _arrow(values: np.ndarray) -> pa.Array:
+    """One column: a matrix becomes fixed-size lists, one per record."""
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1]) if values.ndim == 2 else flat

@@ -1,0 +1,63 @@
+"""The probabilistic network that is one member of the ensemble: a trunk with a mean and a log-variance head."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+class Network(NamedTuple):
+    """Parameters of one member; an ensemble has a leading `member` axis on each, a sweep a `run` axis before it."""
+
+    trunk: tuple[tuple[Array, Array], ...]
+    """Weight `[in, out]` and bias `[out]` of each hidden layer."""
+    mean: tuple[Array, Array]
+    log_var: tuple[Array, Array]
+    min_log_var: Array
+    max_log_var: Array
+
+
+def init_network(num_inputs: int, num_outputs: int, hidden: tuple[int, ...], *, key: PRNGKeyArray) -> Network:
+    """A fresh member: LeCun-normal weights, zero biases, log-variance bounds at -10 and 0.5 (Chua et al. 2018)."""
+    sizes = (num_inputs, *hidden)
+    *trunk_keys, mean_key, log_var_key = jax.random.split(key, len(hidden) + 2)
+
+    def layer(key: PRNGKeyArray, fan_in: int, fan_out: int) -> tuple[Array, Array]:
+        return jax.nn.initializers.lecun_normal()(key, (fan_in, fan_out)), jnp.zeros(fan_out)
+
+    return Network(
+        trunk=tuple(layer(k, *pair) for k, pair in zip(trunk_keys, zip(sizes, sizes[1:], strict=False), strict=True)),
+        mean=layer(mean_key, sizes[-1], num_outputs),
+        log_var=layer(log_var_key, sizes[-1], num_outputs),
+        min_log_var=jnp.full(num_outputs, -10.0),
+        max_log_var=jnp.full(num_outputs, 0.5),
+    )
+
+
+def apply_network(
+    network: Network, inputs: Float[Array, "batch input"], *, detach_variance: bool = False
+) -> tuple[Float[Array, "batch output"], Float[Array, "batch output"]]:
+    """Mean and log variance of the normalized outputs given normalized inputs.
+
+        h = SiLU layers of x,  mean = h W_m + b_m,
+        s = max - softplus(max - (h W_s + b_s)),  log_var = min + softplus(s - min)
+
+    **Arguments:**
+
+    - `network`: one member, without leading axes.
+    - `inputs`: normalized.
+    - `detach_variance`: the log-variance head reads the trunk without moving it.
+
+    Source: bounds from Chua et al. 2018, arXiv 1805.12114, appendix A.1.
+    """
+    hidden = inputs
+    for weight, bias in network.trunk:
+        hidden = jax.nn.silu(hidden @ weight + bias[None])
+    mean = hidden @ network.mean[0] + network.mean[1][None]
+    if detach_variance:
+        hidden = jax.lax.stop_gradient(hidden)
+    low, high = network.min_log_var[None], network.max_log_var[None]
+    log_var = hidden @ network.log_var[0] + network.log_var[1][None]
+    log_var = high - jax.nn.softplus(high - log_var)
+    return mean, low + jax.nn.softplus(log_var - low)

@@ -1,0 +1,141 @@
+"""What a perfect model of a task would know: its step, the risk that nobody can get under, and its slope in the action.
+
+A state is read back from a pendulum's observation, θ = atan2(sin θ, cos θ), and Gymnasium's own PendulumEnv is stepped
+from there, all records at once.
+"""
+
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from worldrex.tasks.gusty import TORQUE_LIMIT, TaskError, gusty_pendulum
+from worldrex.tasks.registry import Task
+
+# Half the width of the central difference, in the action's unit: far above rounding, far below the outputs' curvature.
+SLOPE_STEP = 1e-3
+
+
+def true_step(
+    task: Task,
+    obs: Float[np.ndarray, "record obs"],
+    action: Float[np.ndarray, "record act"],
+    gust: Float[np.ndarray, " record"],
+) -> tuple[Float64[np.ndarray, "record obs"], Float64[np.ndarray, " record"]]:
+    """One step of the task's own simulator from each record.
+
+    Arguments:
+        task: the task.
+        obs: where each step starts.
+        action: clipped to the action space, as the environment does.
+        gust: the disturbance of each step, in the action's unit.
+
+    Returns the next observations and the rewards.
+
+    Raises TaskError where obs and action have other widths than the task.
+    """
+    widths = (obs.shape[1], action.shape[1])
+    expected = (len(task.output_names) - 1, len(task.action_names))
+    if widths != expected:
+        raise TaskError(f"obs and action have {widths} columns; {task.name} has {expected}. Pass records of this task.")
+    env = gusty_pendulum(strength=task.strength)
+    cosine, sine, speed = obs.T.astype(np.float64)
+    env.pendulum.state = np.stack([np.arctan2(sine, cosine), speed])
+    torque = np.clip(action.T.astype(np.float64), -TORQUE_LIMIT, TORQUE_LIMIT)
+    _, reward, *_ = env.disturbed_step(torque, np.asarray(gust, np.float64))
+    angle, speed = env.pendulum.state
+    return np.stack([np.cos(angle), np.sin(angle), speed], axis=1), reward
+
+
+def noise_floor(
+    task: Task,
+    obs: Float[np.ndarray, "record obs"],
+    action: Float[np.ndarray, "record act"],
+    next_obs: Float[np.ndarray, "record obs"],
+    reward: Float[np.ndarray, " record"],
+    *,
+    draws: int = 64,
+    seed: int = 0,
+) -> Float64[np.ndarray, "record output"]:
+    """Squared error of the true model on each logged record.
+
+        (y - mean_gust y(obs, action, gust))^2,   y = (next_obs - obs, reward)
+
+    The mean is over fresh gusts, drawn without regard to the action: what the action does, not what it reveals about
+    the gust that the behavior saw.
+
+    Arguments:
+        task: the task that was logged.
+        obs, action, next_obs, reward: the log.
+        draws: gusts to average over, an even number.
+        seed: of the draws.
+
+    Returns the squared error per output: the changes of the observation, then the reward.
+
+    Raises TaskError for an odd number of draws.
+    """
+    logged = np.concatenate([next_obs - obs, reward[:, None]], axis=1, dtype=np.float64)
+    return (logged - _mean_outputs(task, obs, action, _fresh_gusts(task, draws, seed))) ** 2
+
+
+def true_slope(
+    task: Task,
+    obs: Float[np.ndarray, "record obs"],
+    action: Float[np.ndarray, "record act"],
+    *,
+    draws: int = 64,
+    seed: int = 0,
+) -> Float64[np.ndarray, "record output act"]:
+    """Derivative in the action of the mean over fresh gusts of (next_obs - obs, reward).
+
+    By central differences, one-sided at the actuator's limits; a gust that drives a record into the speed limit rightly
+    adds nothing to its slope.
+
+    Arguments:
+        task: the task.
+        obs, action: where to take the slope.
+        draws: gusts to average over, an even number.
+        seed: of the draws.
+
+    Raises TaskError for an odd number of draws.
+    """
+    gusts = _fresh_gusts(task, draws, seed)
+    low, high = -TORQUE_LIMIT, TORQUE_LIMIT
+    slopes = []
+    for direction in np.eye(action.shape[1]):
+        here = np.clip(action.astype(np.float64), low, high)
+        ahead = np.clip(here + SLOPE_STEP * direction, low, high)
+        behind = np.clip(here - SLOPE_STEP * direction, low, high)
+        rise = _mean_outputs(task, obs, ahead, gusts) - _mean_outputs(task, obs, behind, gusts)
+        slopes.append(rise / ((ahead - behind) @ direction)[:, None])
+    return np.stack(slopes, axis=-1)
+
+
+def _mean_outputs(
+    task: Task,
+    obs: Float[np.ndarray, "record obs"],
+    action: Float[np.ndarray, "record act"],
+    gusts: Float64[np.ndarray, " draw"],
+) -> Float64[np.ndarray, "record output"]:
+    """Mean over the gusts of (next_obs - obs, reward); a draw at a time, so that memory does not grow with them."""
+    total = np.zeros((len(obs), len(task.output_names)))
+    for gust in gusts:
+        next_obs, reward = true_step(task, obs, action, np.full(len(obs), gust))
+        total += np.concatenate([next_obs - obs, reward[:, None]], axis=1)
+    return total / len(gusts)
+
+
+def _fresh_gusts(task: Task, draws: int, seed: int) -> Float64[np.ndarray, " draw"]:
+    """Normal draws of the task's strength: one per equally likely interval, in pairs ±, scaled to unit variance.
+
+    So the mean of any quadratic in the gust is exact, and the outputs are nearly quadratic away from the speed limit.
+    """
+    if draws < 2 or draws % 2:
+        raise TaskError(f"draws is {draws}; the gusts are drawn in pairs ±: choose an even number of 2 or more.")
+    pairs = draws // 2
+    rng = np.random.default_rng(seed)
+    # 1 - random() lies in (0, 1], so that no probability is 0.
+    probability = (np.arange(pairs) + 1 - rng.random(pairs)) / draws
+    half = np.array([NormalDist().inv_cdf(p) for p in probability])
+    half /= np.sqrt(np.mean(half**2))
+    return task.strength * np.concatenate([half, -half])

@@ -1,0 +1,291 @@
+import base64
+import html.parser
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.report.conftest import WriteRun, summary_of_gusty, summary_of_many, summary_of_pipeline
+from worldrex.report import ReportError, Run, render_page, write_page
+from worldrex.report.page import script_json
+
+HOSTILE = (
+    "</script><script>window.pwned = 1</script>",
+    "<!-- <img src=x onerror='window.pwned = 1'> --> &amp; \"'",
+    "\u2028' + alert(1) + `${window.pwned = 1}`\u2029",
+    "__proto__",
+    "a.b[0]\\",
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def renamed(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary with each name that a user may give replaced by a hostile one."""
+    text = json.dumps(summary)
+    old = [behavior["name"] for behavior in summary["data"]["behaviors"]] + [summary["task"]]
+    for name, hostile in zip(old, HOSTILE, strict=True):
+        text = text.replace(json.dumps(name), json.dumps(hostile))
+    summary = json.loads(text)
+    summary["slope"] |= {"action": HOSTILE[0], "output": HOSTILE[1]}
+    summary["unlogged"] = {HOSTILE[index]: errors for index, errors in enumerate(summary["unlogged"].values())}
+    return summary
+
+
+class Elements(html.parser.HTMLParser):
+    """The start tags with their attributes, the text outside scripts, and whether every tag is closed in order."""
+
+    VOID = frozenset({"meta", "br", "img", "hr", "link", "input", "path", "rect"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+
+@pytest.mark.parametrize("summary", [summary_of_gusty(), summary_of_pipeline(), summary_of_many(50)])
+def test_the_page_is_well_formed_small_and_needs_no_network(
+    page_of: Callable[..., str], summary: dict[str, Any]
+) -> None:
+    text = page_of(summary)
+    assert len(text.encode()) < 3_000_000
+    page = Elements(text)
+    assert not [tag for tag, attributes in page.tags if attributes.keys() & {"src", "srcset"} or tag in ("link", "img")]
+    assert all((attributes.get("href") or "#").startswith("#") for _, attributes in page.tags)
+    assert "default-src 'none'" in text
+    assert "@import" not in text
+    names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(names) == len(set(names))
+
+
+def test_headings_are_in_order_and_each_chart_has_words_and_a_table(page_of: Callable[..., str]) -> None:
+    page = Elements(page_of(summary_of_gusty()))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert page.tags[0][1].get("lang", "en") == "en"
+    charts = [attributes for _, attributes in page.tags if attributes.get("class") == "chart"]
+    assert len(charts) == 7
+    assert all(len(attributes["aria-label"] or "") > 40 for attributes in charts)
+    assert len([tag for tag, _ in page.tags if tag == "details"]) >= 7
+
+
+def test_the_verdict_comes_first_with_the_numbers_it_rests_on(page_of: Callable[..., str]) -> None:
+    text = Elements(page_of(summary_of_gusty())).text
+    wanted = (
+        "gusty-pendulum",
+        "helps",
+        "The penalized model holds",
+        "2.95×",
+        "1.04×",
+        "Worst left-out risk falls",
+        "Under behaviors",
+    )
+    places = [text.index(part, text.index("40,960 records") if part == "helps" else 0) for part in wanted[1:]]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("buys nothing", "buys nothing"), ("hurts", "hurts"), ("cannot tell", "cannot tell")]
+)
+def test_each_kind_of_verdict_is_named(page_of: Callable[..., str], kind: str, words: str) -> None:
+    summary = summary_of_pipeline()
+    summary["verdict"] |= {"kind": kind, "sentence": "A sentence."}
+    text = Elements(page_of(summary)).text
+    assert words in text[: text.index("A sentence.")]
+    assert "The noise floor is not known" in text
+    assert "What the action does" not in text
+
+
+def test_a_page_of_an_unfinished_run_says_so_and_shows_what_there_is(page_of: Callable[..., str]) -> None:
+    text = page_of(
+        summary_of_gusty(),
+        without=("summary.json", "environment.json"),
+        status={"state": "interrupted", "stage": "fit"},
+    )
+    words = Elements(text).text
+    assert "This run is not finished: it was interrupted, at the stage “fit”" in words
+    assert "The penalty " not in words
+    assert "Training" in words
+    assert "worldrex run --task gusty-pendulum" in words
+
+
+def test_a_run_with_only_its_configuration_has_a_page(page_of: Callable[..., str]) -> None:
+    without = ("summary.json", "environment.json", "metrics.jsonl", "status.json")
+    text = page_of(summary_of_gusty(), without=without)
+    assert "This run is not finished" in text
+    assert "crossval.weights" in text
+    assert len(text) < 100_000, "no charts, so no chart library"
+
+
+def test_numbers_that_are_null_leave_gaps_not_failures(page_of: Callable[..., str]) -> None:
+    def emptied(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: emptied(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [emptied(item) for item in value]
+        return None if isinstance(value, float) else value
+
+    summary = summary_of_gusty()
+    empty = {part: emptied(summary[part]) for part in ("unlogged", "logged", "slope", "seconds")}
+    rows = [emptied(row) | {"weight": row["weight"]} for row in summary["selection"]["weights"]]
+    hollow = summary | empty | {"selection": {"rule": None, "weights": rows}}
+    # The fixture's training curves need the numbers that this run lacks, so the folder is written whole and changed.
+    text = page_of(summary)
+    assert "gusty-pendulum" in text
+    assert "–" in Elements(_page_after(hollow)).text
+
+
+def _page_after(summary: dict[str, Any]) -> str:
+    return render_page([Run(Path("run"), "finished", None, summary, {}, {}, ())])
+
+
+def test_several_runs_on_one_page(write_run: WriteRun, tmp_path: Path) -> None:
+    folders = [write_run(summary_of_gusty(), name="one"), write_run(summary_of_pipeline(), name="two")]
+    write_page(folders, tmp_path / "both.html")
+    page = Elements((tmp_path / "both.html").read_text())
+    assert [attributes["id"] for tag, attributes in page.tags if tag == "article"] == ["run1", "run2"]
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_hostile_names_stay_text(page_of: Callable[..., str]) -> None:
+    text = page_of(renamed(summary_of_gusty()))
+    page = Elements(text)
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 3
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    for name in HOSTILE:
+        assert name in page.text
+
+
+def test_json_in_a_script_element_cannot_end_it() -> None:
+    text = script_json({"name": "".join(HOSTILE)})
+    assert not set(text) & set("<>&\u2028\u2029")
+    assert json.loads(text) == {"name": "".join(HOSTILE)}
+
+
+def test_a_page_is_written_whole_or_not_at_all(
+    write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = write_run(summary_of_gusty()), tmp_path / "new" / "report.html"
+    write_page([folder], out)
+    before = out.read_text()
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ReportError, match=r"report\.html cannot be written \(No space left on device\)"):
+        write_page([folder], out)
+    assert out.read_text() == before
+    assert os.listdir(out.parent) == ["report.html"]
+
+
+def test_no_folder_and_a_place_that_cannot_be_written(write_run: WriteRun, tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="no run folder"):
+        write_page([], tmp_path / "report.html")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match="cannot be written"):
+        write_page([write_run(summary_of_gusty())], tmp_path / "file" / "report.html")
+
+
+USE_PAGE = """
+<script>
+(async () => {
+  const faults = [];
+  addEventListener("error", (event) => faults.push(event.message));
+  for (const name of ["error", "warn"]) console[name] = (...words) => faults.push(words.join(" "));
+  const until = async (test) => { while (!test()) await new Promise((done) => setTimeout(done, 20)); };
+  await until(() => document.documentElement.dataset.ready);
+  const chart = document.querySelector("#run1-trained");
+  const lines = () => chart.querySelectorAll(".mark-line path").length;
+  const before = lines();
+  const button = document.querySelector('.legend[data-charts="run1-trained"] button');
+  button.click();
+  await until(() => lines() !== before);
+  const table = [...document.querySelectorAll("table.sortable")].find((one) => one.caption.textContent === "Behaviors");
+  const heading = [...table.tHead.rows[0].cells].findIndex((cell) => cell.textContent === "episodes");
+  const column = () => [...table.tBodies[0].rows].map((row) => Number(row.cells[heading].textContent));
+  const sort = table.tHead.rows[0].cells[heading].querySelector("button");
+  sort.click();
+  const ascending = column();
+  sort.click();
+  const result = {
+    faults, before, after: lines(), pressed: button.getAttribute("aria-pressed"), ascending, descending: column(),
+    drawn: [...document.querySelectorAll(".chart")].map((place) => place.querySelectorAll("svg").length),
+    wide: document.documentElement.scrollWidth > innerWidth, pwned: window.pwned ?? 0,
+    requests: performance.getEntriesByType("resource").map((entry) => entry.name),
+    texts: [...chart.querySelectorAll("text")].map((text) => text.textContent),
+  };
+  document.body.innerHTML = "<pre>" + btoa(unescape(encodeURIComponent(JSON.stringify(result)))) + "</pre>";
+})();
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("names", ["plain", "hostile"])
+def test_in_a_browser(page_of: Callable[..., str], tmp_path: Path, names: str) -> None:
+    text = page_of(summary_of_gusty() if names == "plain" else renamed(summary_of_gusty()))
+    used = tmp_path / "used.html"
+    # Before the page's own scripts, so that what they complain about is heard.
+    place = text.index('<script type="application/json"')
+    used.write_text(text[:place] + USE_PAGE + text[place:], encoding="utf-8")
+    assert CHROMIUM is not None
+    quiet = [
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+    ]
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        *quiet,
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    command += ["--virtual-time-budget=20000", "--dump-dom", used.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    match = re.search(r"<pre>([\w+/=]+)</pre>", dom)
+    assert match, dom[-500:]
+    result = json.loads(base64.b64decode(match[1]))
+    assert result["faults"] == []
+    assert result["requests"] == []
+    assert result["pwned"] == 0
+    assert result["drawn"] == [1] * 7
+    assert (result["before"], result["after"], result["pressed"]) == (4, 3, "false")
+    assert result["ascending"] == sorted(result["ascending"])
+    assert result["descending"] == result["ascending"][::-1]
+    assert not result["wide"]
+    if names == "hostile":
+        assert HOSTILE[3] in result["texts"]
