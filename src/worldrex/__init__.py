@@ -1,0 +1,56 @@
+"""World models from the logs of several policies that still hold under a policy that nobody logged.
+
+`worldrex.load` reads logs, `worldrex.crossval` chooses the penalty by leaving behaviors out, `worldrex.fit` fits the
+model, and `worldrex.risk` has the risks and penalties by themselves, for four array frameworks.
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from worldrex import risk, tasks
+    from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load
+    from worldrex.dynamics import FitConfig, Prediction, WorldModel, fit, load_model
+    from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
+
+__version__ = metadata.version("worldrex")
+
+__all__ = [
+    "CollectConfig",
+    "CrossvalConfig",
+    "CrossvalTable",
+    "DataError",
+    "FitConfig",
+    "Prediction",
+    "Transitions",
+    "WorldModel",
+    "collect",
+    "crossval",
+    "describe",
+    "fit",
+    "load",
+    "load_model",
+    "risk",
+    "tasks",
+]
+
+_ROOMS = {
+    "worldrex.data": ("CollectConfig", "DataError", "Transitions", "collect", "describe", "load"),
+    "worldrex.dynamics": ("FitConfig", "Prediction", "WorldModel", "fit", "load_model"),
+    "worldrex.evaluation": ("CrossvalConfig", "CrossvalTable", "crossval"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room when it is first asked for, so that `import worldrex.risk` brings no framework along."""
+    if name in ("risk", "tasks"):
+        return import_module(f"worldrex.{name}")
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(import_module(room), name)
+    raise AttributeError(f"module 'worldrex' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

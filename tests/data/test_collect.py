@@ -8,9 +8,10 @@ from worldrex import tasks
 from worldrex.data.collect import CollectConfig, collect
 from worldrex.data.transitions import COLUMNS, DataError
 from worldrex.tasks import Behavior
+from worldrex.tasks.gusty import START_SPEED
 
 GUSTY = tasks.task("gusty-pendulum")
-STEPS = 4040
+STEPS = 100 * GUSTY.episode_steps + 20
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_each_behavior_has_its_exact_number_of_records_in_whole_episodes(logged)
     assert data.behavior_names == tuple(behavior.name for behavior in GUSTY.logged)
     assert np.bincount(data.behavior).tolist() == [STEPS] * 4
     _, lengths = np.unique(data.episode, return_counts=True)
-    assert sorted(lengths) == [40] * 4 + [100] * 160
+    assert sorted(lengths) == [20] * 4 + [GUSTY.episode_steps] * 400
     starts = np.flatnonzero(np.diff(data.episode)) + 1
     assert len(starts) == len(lengths) - 1, "an episode's rows are contiguous"
     assert not data.terminated.any()
@@ -68,7 +69,9 @@ def test_every_record_is_one_step_of_the_simulator_under_the_gust_that_the_behav
     follows = ~data.truncated[:-1]
     np.testing.assert_array_equal(data.next_obs[:-1][follows], data.obs[1:][follows])
     assert np.abs(data.next_obs[:-1][~follows] - data.obs[1:][~follows]).max(axis=1).min() > 1e-3
-    assert np.abs(data.obs[time_in_episode(data) == 0, 2]).max() <= 1, "an episode starts as the environment resets"
+    speed = data.obs[time_in_episode(data) == 0, 2]
+    assert np.abs(speed).max() <= START_SPEED, "an episode starts as the environment resets"
+    assert np.std(speed) == pytest.approx(START_SPEED / np.sqrt(3), rel=0.1), "and with any of these speeds alike"
 
 
 def test_no_column_tells_the_gust_before_the_step(logged):
@@ -147,12 +150,13 @@ def test_dropping_a_behavior_does_not_change_another(monkeypatch):
     assert not np.isclose(first.obs, second.obs).all(axis=1).any()
 
 
-@pytest.mark.parametrize(("steps", "num_envs"), [(1, 16), (99, 3), (100, 1), (101, 16), (250, 2)])
+@pytest.mark.parametrize(("steps", "num_envs"), [(1, 16), (39, 3), (40, 1), (41, 16), (250, 2)])
 def test_any_number_of_records(steps, num_envs):
     data = collect(CollectConfig(steps_per_behavior=steps, num_envs=num_envs))
     assert np.bincount(data.behavior).tolist() == [steps] * 4
     _, lengths = np.unique(data.episode, return_counts=True)
-    assert (lengths < 100).sum() <= 4
+    assert lengths.max() <= GUSTY.episode_steps
+    assert (lengths < GUSTY.episode_steps).sum() == 4 * (steps % GUSTY.episode_steps > 0)
     assert data.truncated.sum() == len(lengths)
 
 

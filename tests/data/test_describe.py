@@ -73,7 +73,8 @@ def test_few_components_are_all_shown():
 
 
 @pytest.mark.parametrize(
-    "name", ["[red]x[/nope]", "<b>&", "two\nlines", "\x1b[2J", "x" * 10_000, "", "\udc80", "操作员" * 40]
+    "name",
+    ["[red]x[/nope]", "<b>&", "two\nlines", "\x1b[2J", "x" * 10_000, "", "\udc80", "操作员" * 40, "many words " * 40],
 )
 def test_names_of_others_stay_on_one_line_as_they_are(name):
     data = make_log(behaviors=3, steps=5, names=(name, "plain", "other"))

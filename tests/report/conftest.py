@@ -1,249 +1,13 @@
-"""Run folders as `worldrex run` writes them, made up from measured numbers: no training here."""
+"""Run folders and their pages, for the tests of the report."""
 
-import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.report.made_up_runs import summary_of_gusty, write_folder
 from worldrex.report import write_page
-
-LOGGED = ("ignores the gust", "compensates a quarter", "compensates a half", "compensates three quarters")
-# Held-out risk of each behavior when trained on, and its left-out risk, by weight.
-TRAINED = {
-    0: (1.42, 0.62, 0.31, 0.24),
-    1: (1.40, 0.70, 0.42, 0.36),
-    10: (1.24, 0.90, 0.81, 0.76),
-    30: (1.14, 0.95, 0.92, 0.90),
-    100: (1.05, 1.01, 0.99, 0.98),
-}
-LEFT_OUT = {
-    0: (1.59, 0.68, 0.28, 0.39),
-    1: (1.58, 0.76, 0.38, 0.66),
-    10: (1.57, 0.95, 0.87, 0.77),
-    30: (1.48, 0.96, 0.95, 0.95),
-    100: (1.30, 1.03, 1.02, 1.06),
-}
-UNLOGGED = {
-    "leans with the gust": {"erm": 2.95, "chosen": 1.04, "penalized": 1.04, "plain": 1.88, "noise_floor": 1.0},
-    "random torques": {"erm": 2.66, "chosen": 1.03, "penalized": 1.03, "plain": 1.39, "noise_floor": 1.0},
-    "strong compensation": {"erm": 0.51, "chosen": 0.98, "penalized": 0.98, "plain": 0.25, "noise_floor": 1.0},
-}
-
-
-def around(value: float, share: float = 0.05, **more: Any) -> dict[str, Any]:
-    return {"value": value, "low": value * (1 - share), "high": value * (1 + share), **more}
-
-
-def selection(
-    behaviors: Sequence[str], left_out: Mapping[int, Sequence[float]], trained: Mapping[int, Sequence[float]]
-) -> dict[str, Any]:
-    rows = []
-    for weight, risks in left_out.items():
-        worst = max(risks)
-        gain = max(left_out[0]) - worst
-        rows.append(
-            {
-                "weight": float(weight),
-                "worst": around(worst, 0.06, behavior=behaviors[list(risks).index(worst)]),
-                "mean": around(sum(risks) / len(risks), 0.03),
-                "folds": {name: around(risk) for name, risk in zip(behaviors, risks, strict=True)},
-                "trained": {name: around(risk) for name, risk in zip(behaviors, trained[weight], strict=True)},
-                "gain": {"value": gain, "low": gain - 0.08, "high": gain + 0.09},
-            }
-        )
-    return {
-        "rule": "the smallest weight whose worst left-out risk is within one standard error of the least.",
-        "weights": rows,
-    }
-
-
-def scored(errors: Mapping[str, Mapping[str, float | None]]) -> dict[str, Any]:
-    return {
-        behavior: {
-            **models,
-            "intervals": {
-                name: [value * 0.95, value * 1.06]
-                for name, value in models.items()
-                if value is not None and name != "noise_floor"
-            },
-        }
-        for behavior, models in errors.items()
-    }
-
-
-def described(names: Sequence[str], records: int = 10240) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "records": records,
-            "episodes": 103 - index,
-            "episode_return": -512.0 + 140.5 * index,
-            "episode_return_std": 61.0 / (index + 1),
-        }
-        for index, name in enumerate(names)
-    ]
-
-
-def summary_of_gusty() -> dict[str, Any]:
-    return {
-        "format": 1,
-        "kind": "run",
-        "task": "gusty-pendulum",
-        "seed": 0,
-        "command": "worldrex run --task gusty-pendulum",
-        "quick": False,
-        "verdict": {
-            "kind": "helps",
-            "sentence": "The penalized model holds under behaviors that nobody logged; "
-            "the pooled one gets the torque’s effect backward.",
-            "evidence": [
-                "Worst left-out risk falls from 1.59 to 1.30, a gain of 0.29 (0.21 to 0.38).",
-                "Under every unlogged behavior the chosen model is within 1.04 × the noise floor.",
-            ],
-        },
-        "chosen": {"penalty": "variance", "weight": 100.0, "debiased": True, "loss": "squared"},
-        "candidate": {"penalty": "variance", "weight": 100.0},
-        "data": {
-            "records": 40960,
-            "episodes": 412,
-            "obs_dims": 3,
-            "action_dims": 1,
-            "behaviors": described(LOGGED),
-            "unlogged": described(tuple(UNLOGGED), 5120),
-            "findings": [],
-        },
-        "crossval": [
-            {
-                "penalty": "variance",
-                "weight": float(weight),
-                "behavior": name,
-                "seed": 0,
-                "risk": risk,
-                "low": None,
-                "high": None,
-            }
-            for weight, risks in LEFT_OUT.items()
-            for name, risk in zip(LOGGED, risks, strict=True)
-        ],
-        "selection": selection(LOGGED, LEFT_OUT, TRAINED),
-        "unlogged": scored(UNLOGGED),
-        "logged": scored(
-            {name: {"erm": erm, "chosen": 1.0, "plain": 0.6} for name, erm in zip(LOGGED, TRAINED[0], strict=True)}
-        ),
-        "slope": {
-            "action": "torque",
-            "output": "ω",
-            "truth": 0.15,
-            "erm": -0.0743,
-            "chosen": 0.1417,
-            "penalized": 0.1417,
-            "plain": 0.031,
-        },
-        "seconds": {"collect": 3.1, "describe": 0.2, "crossval": 121.4, "fit": 58.8, "score": 6.3, "report": None},
-    }
-
-
-def training_lines(
-    behaviors: Sequence[str], finals: Mapping[str, Sequence[float]], steps: int = 6000
-) -> list[dict[str, Any]]:
-    lines = []
-    for model, ends in finals.items():
-        for step in range(0, steps + 1, 100):
-            on = model != "erm" and step > 1000
-            pull = 1 - math.exp(-(step - 1000) / 900) if on else 0.0
-            risks = {
-                name: start + pull * (end - start) + 6 * math.exp(-step / 220)
-                for name, start, end in zip(behaviors, finals["erm"], ends, strict=True)
-            }
-            lines.append(
-                {
-                    "stage": "fit",
-                    "model": model,
-                    "step": step,
-                    "phase": "penalized" if on else "unpenalized",
-                    "train_risk": sum(risks.values()) / len(risks),
-                    "holdout_risk": risks,
-                    "holdout_penalty": 0.1,
-                }
-            )
-    return lines
-
-
-def summary_of_pipeline() -> dict[str, Any]:
-    """Third-party data: no truth is known, and the penalty is not chosen."""
-    names = ("every third episode, from 0", "every third episode, from 1", "every third episode, from 2")
-    left_out = {
-        0: (0.412, 0.407, 0.421),
-        1: (0.413, 0.408, 0.420),
-        10: (0.419, 0.411, 0.426),
-        100: (0.481, 0.466, 0.470),
-    }
-    trained = {weight: tuple(0.97 * risk for risk in risks) for weight, risks in left_out.items()}
-    return summary_of_gusty() | {
-        "task": "Pipeline-high-100000-train",
-        "command": "worldrex run --data 'Pipeline high.npz' --behavior-cycle 3",
-        "verdict": {
-            "kind": "buys nothing",
-            "sentence": "These behaviors do not disagree about the dynamics, so the penalty buys nothing; "
-            "the ordinary model stands.",
-            "evidence": [
-                "Worst left-out risk is 0.421 without the penalty and 0.420 at best with it: "
-                "a gain of 0.00 (−0.01 to 0.02)."
-            ],
-        },
-        "chosen": {"penalty": "variance", "weight": 0.0, "debiased": True, "loss": "squared"},
-        "candidate": {"penalty": "variance", "weight": 1.0},
-        "data": {
-            "records": 100000,
-            "episodes": 100,
-            "obs_dims": 52,
-            "action_dims": 1,
-            "behaviors": described(names, 33334),
-            "unlogged": described(("Pipeline-high-20000-val",), 20000),
-            "findings": [
-                {
-                    "severity": "warning",
-                    "column": "obs[17]",
-                    "count": 100000,
-                    "message": "constant; it is left as it is",
-                },
-                {"severity": "note", "column": "terminated", "count": 0, "message": "no episode terminates"},
-            ],
-        },
-        "selection": selection(names, left_out, trained),
-        "unlogged": scored(
-            {"Pipeline-high-20000-val": {"erm": 0.52, "chosen": 0.52, "penalized": 0.534, "noise_floor": None}}
-        ),
-        "logged": {},
-        "slope": None,
-    }
-
-
-def summary_of_many(count: int = 12) -> dict[str, Any]:
-    names = tuple(
-        f"operator {chr(65 + index % 26)}{index // 26 or ''}, shift {index % 3 + 1}" for index in range(count)
-    )
-    left_out = {
-        weight: tuple(
-            0.4 + 1.1 * ((7 * index) % count) / count * 3 / (3 + weight) + weight / 900 for index in range(count)
-        )
-        for weight in (0, 1, 3, 10, 30, 100)
-    }
-    trained = {weight: tuple(0.9 * risk for risk in risks) for weight, risks in left_out.items()}
-    return summary_of_gusty() | {
-        "task": f"plant-{count}",
-        "data": summary_of_gusty()["data"] | {"behaviors": described(names), "unlogged": []},
-        "selection": selection(names, left_out, trained),
-        "chosen": {"penalty": "variance", "weight": 30.0, "debiased": True, "loss": "squared"},
-        "candidate": {"penalty": "variance", "weight": 30.0},
-        "unlogged": {},
-        "logged": {},
-        "slope": None,
-    }
-
 
 WriteRun = Callable[..., Path]
 
@@ -258,45 +22,6 @@ def write_run(tmp_path: Path) -> WriteRun:
     return write
 
 
-def write_folder(folder: Path, summary: dict[str, Any], *, without: Sequence[str] = (), status: Any = None) -> Path:
-    names = [behavior["name"] for behavior in summary["data"]["behaviors"]]
-    rows = summary["selection"]["weights"]
-    first, last = ([row["trained"][name]["value"] for name in names] for row in (rows[0], rows[-1]))
-    halves = [(one + other) / 2 for one, other in zip(first, last, strict=True)]
-    metrics = training_lines(names, {"erm": first, "penalized": last, "plain": halves})
-    folder.mkdir(parents=True)
-    files = {
-        "summary.json": json.dumps(summary, ensure_ascii=False),
-        "status.json": json.dumps(status or {"state": "finished", "stage": "report"}),
-        "config.json": json.dumps(
-            {
-                "command": ["worldrex", "run", "--task", summary["task"]],
-                "config": {
-                    "seed": 0,
-                    "crossval": {"weights": [0.0, 1.0, 10.0], "seeds": 2},
-                    "fit": {"loss": "squared", "steps": 6000},
-                },
-                "seed": 0,
-            }
-        ),
-        "environment.json": json.dumps(
-            {
-                "worldrex": "0.1.0",
-                "python": "3.11.7",
-                "jax": "0.8.1",
-                "numpy": "2.3.4",
-                "machine": {"system": "Linux", "cpus": 2},
-                "git": None,
-            }
-        ),
-        "metrics.jsonl": "".join(json.dumps(line) + "\n" for line in metrics),
-    }
-    for name, text in files.items():
-        if name not in without:
-            (folder / name).write_text(text, encoding="utf-8")
-    return folder
-
-
 @pytest.fixture
 def page_of(write_run: WriteRun, tmp_path: Path) -> Callable[..., str]:
     """The text of the page of a summary, through the files."""
@@ -307,3 +32,11 @@ def page_of(write_run: WriteRun, tmp_path: Path) -> Callable[..., str]:
         return out.read_text(encoding="utf-8")
 
     return render
+
+
+@pytest.fixture(scope="session")
+def gusty_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a finished run that has every part."""
+    folder = tmp_path_factory.mktemp("gusty")
+    write_page([write_folder(folder / "run", summary_of_gusty())], folder / "report.html")
+    return (folder / "report.html").read_text(encoding="utf-8")

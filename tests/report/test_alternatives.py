@@ -1,4 +1,4 @@
-from tests.report.conftest import LOGGED, TRAINED, selection, summary_of_gusty, summary_of_pipeline
+from tests.report.made_up_runs import LOGGED, TRAINED, selection, summary_of_gusty, summary_of_pipeline
 from worldrex.report import alternatives, tables
 from worldrex.report.curves import TrainingCurves
 

@@ -1,4 +1,4 @@
-from tests.report.conftest import training_lines
+from tests.report.made_up_runs import training_lines
 from worldrex.report.curves import training_curves
 
 FINALS = {"erm": (1.0, 0.5), "penalized": (0.9, 0.9)}

@@ -4,7 +4,7 @@ from typing import Any
 import altair as alt
 import pytest
 
-from tests.report.conftest import summary_of_gusty, summary_of_many, summary_of_pipeline, training_lines
+from tests.report.made_up_runs import summary_of_gusty, summary_of_many, summary_of_pipeline, training_lines
 from worldrex.report import figures
 from worldrex.report.curves import training_curves
 from worldrex.report.palette import LIGHT
@@ -65,6 +65,15 @@ def test_without_intervals_and_floors_the_dots_remain() -> None:
     data = rows(figures.unlogged_errors(summary))
     assert {row["low"] for row in data if "error" in row} == {0.52, 0.534}
     assert not [row for row in data if "noise floor" in row]
+
+
+def test_a_floor_of_next_to_nothing_does_not_stretch_the_axis() -> None:
+    summary = summary_of_gusty()
+    for errors in summary["unlogged"].values():
+        errors["noise_floor"] = 1e-12
+    data = rows(figures.unlogged_errors(summary))
+    assert not [row for row in data if "noise floor" in row]
+    assert {row["label"] for row in data if "side" in row} >= {"2.95", "1.04"}
 
 
 def test_trained_on_risks_have_a_point_for_each_behavior_and_weight() -> None:

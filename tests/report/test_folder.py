@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.conftest import WriteRun, summary_of_gusty
+from tests.report.conftest import WriteRun
+from tests.report.made_up_runs import summary_of_gusty
 from worldrex.report.folder import ReportError, read_run
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.report.conftest import WriteRun, summary_of_gusty, summary_of_many, summary_of_pipeline
+from tests.report.conftest import WriteRun
+from tests.report.made_up_runs import summary_of_gusty, summary_of_many, summary_of_pipeline
 from worldrex.report import ReportError, Run, render_page, write_page
 from worldrex.report.page import script_json
 
@@ -23,6 +24,7 @@ HOSTILE = (
     "__proto__",
     "a.b[0]\\",
 )
+FILES_WITH_CHARTS = ("summary.json", "metrics.jsonl")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -67,11 +69,11 @@ class Elements(html.parser.HTMLParser):
             self.text += data
 
 
-@pytest.mark.parametrize("summary", [summary_of_gusty(), summary_of_pipeline(), summary_of_many(50)])
+@pytest.mark.parametrize("behaviors", [4, 50])
 def test_the_page_is_well_formed_small_and_needs_no_network(
-    page_of: Callable[..., str], summary: dict[str, Any]
+    page_of: Callable[..., str], gusty_page: str, behaviors: int
 ) -> None:
-    text = page_of(summary)
+    text = gusty_page if behaviors == 4 else page_of(summary_of_many(behaviors))
     assert len(text.encode()) < 3_000_000
     page = Elements(text)
     assert not [tag for tag, attributes in page.tags if attributes.keys() & {"src", "srcset"} or tag in ("link", "img")]
@@ -82,21 +84,21 @@ def test_the_page_is_well_formed_small_and_needs_no_network(
     assert len(names) == len(set(names))
 
 
-def test_headings_are_in_order_and_each_chart_has_words_and_a_table(page_of: Callable[..., str]) -> None:
-    page = Elements(page_of(summary_of_gusty()))
+def test_headings_are_in_order_and_each_chart_has_words_and_a_table(gusty_page: str) -> None:
+    page = Elements(gusty_page)
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    assert page.tags[0][1].get("lang", "en") == "en"
+    assert next(attributes for tag, attributes in page.tags if tag == "html")["lang"] == "en"
     charts = [attributes for _, attributes in page.tags if attributes.get("class") == "chart"]
     assert len(charts) == 7
     assert all(len(attributes["aria-label"] or "") > 40 for attributes in charts)
     assert len([tag for tag, _ in page.tags if tag == "details"]) >= 7
 
 
-def test_the_verdict_comes_first_with_the_numbers_it_rests_on(page_of: Callable[..., str]) -> None:
-    text = Elements(page_of(summary_of_gusty())).text
+def test_the_verdict_comes_first_with_the_numbers_it_rests_on(gusty_page: str) -> None:
+    text = Elements(gusty_page).text
     wanted = (
         "gusty-pendulum",
         "helps",
@@ -110,14 +112,16 @@ def test_the_verdict_comes_first_with_the_numbers_it_rests_on(page_of: Callable[
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize(
-    ("kind", "words"), [("buys nothing", "buys nothing"), ("hurts", "hurts"), ("cannot tell", "cannot tell")]
-)
-def test_each_kind_of_verdict_is_named(page_of: Callable[..., str], kind: str, words: str) -> None:
-    summary = summary_of_pipeline()
+def page_without_files(summary: dict[str, Any]) -> str:
+    return render_page([Run(Path("run"), "finished", None, summary, {}, {}, ())])
+
+
+@pytest.mark.parametrize("kind", ["buys nothing", "hurts", "cannot tell"])
+def test_each_kind_of_verdict_is_named(kind: str) -> None:
+    summary = summary_of_pipeline() | {"selection": {}}
     summary["verdict"] |= {"kind": kind, "sentence": "A sentence."}
-    text = Elements(page_of(summary)).text
-    assert words in text[: text.index("A sentence.")]
+    text = Elements(page_without_files(summary)).text
+    assert kind in text[: text.index("A sentence.")]
     assert "The noise floor is not known" in text
     assert "What the action does" not in text
 
@@ -143,7 +147,7 @@ def test_a_run_with_only_its_configuration_has_a_page(page_of: Callable[..., str
     assert len(text) < 100_000, "no charts, so no chart library"
 
 
-def test_numbers_that_are_null_leave_gaps_not_failures(page_of: Callable[..., str]) -> None:
+def test_numbers_that_are_null_leave_gaps_not_failures() -> None:
     def emptied(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: emptied(item) for key, item in value.items()}
@@ -155,18 +159,12 @@ def test_numbers_that_are_null_leave_gaps_not_failures(page_of: Callable[..., st
     empty = {part: emptied(summary[part]) for part in ("unlogged", "logged", "slope", "seconds")}
     rows = [emptied(row) | {"weight": row["weight"]} for row in summary["selection"]["weights"]]
     hollow = summary | empty | {"selection": {"rule": None, "weights": rows}}
-    # The fixture's training curves need the numbers that this run lacks, so the folder is written whole and changed.
-    text = page_of(summary)
-    assert "gusty-pendulum" in text
-    assert "–" in Elements(_page_after(hollow)).text
-
-
-def _page_after(summary: dict[str, Any]) -> str:
-    return render_page([Run(Path("run"), "finished", None, summary, {}, {}, ())])
+    assert "–" in Elements(page_without_files(hollow)).text
 
 
 def test_several_runs_on_one_page(write_run: WriteRun, tmp_path: Path) -> None:
-    folders = [write_run(summary_of_gusty(), name="one"), write_run(summary_of_pipeline(), name="two")]
+    without = ("metrics.jsonl",)
+    folders = [write_run(summary_of_gusty(), "one", without), write_run(summary_of_pipeline(), "two", without)]
     write_page(folders, tmp_path / "both.html")
     page = Elements((tmp_path / "both.html").read_text())
     assert [attributes["id"] for tag, attributes in page.tags if tag == "article"] == ["run1", "run2"]
@@ -194,9 +192,10 @@ def test_json_in_a_script_element_cannot_end_it() -> None:
 def test_a_page_is_written_whole_or_not_at_all(
     write_run: WriteRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, out = write_run(summary_of_gusty()), tmp_path / "new" / "report.html"
+    folder, out = write_run(summary_of_gusty(), without=FILES_WITH_CHARTS), tmp_path / "new" / "report.html"
     write_page([folder], out)
-    before = out.read_text()
+    assert os.listdir(out.parent) == ["report.html"]
+    out.write_text("the page of yesterday")
 
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -204,7 +203,7 @@ def test_a_page_is_written_whole_or_not_at_all(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(ReportError, match=r"report\.html cannot be written \(No space left on device\)"):
         write_page([folder], out)
-    assert out.read_text() == before
+    assert out.read_text() == "the page of yesterday"
     assert os.listdir(out.parent) == ["report.html"]
 
 
@@ -213,7 +212,7 @@ def test_no_folder_and_a_place_that_cannot_be_written(write_run: WriteRun, tmp_p
         write_page([], tmp_path / "report.html")
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be written"):
-        write_page([write_run(summary_of_gusty())], tmp_path / "file" / "report.html")
+        write_page([write_run(summary_of_gusty(), without=FILES_WITH_CHARTS)], tmp_path / "file" / "report.html")
 
 
 USE_PAGE = """
@@ -252,8 +251,8 @@ USE_PAGE = """
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("names", ["plain", "hostile"])
-def test_in_a_browser(page_of: Callable[..., str], tmp_path: Path, names: str) -> None:
-    text = page_of(summary_of_gusty() if names == "plain" else renamed(summary_of_gusty()))
+def test_in_a_browser(page_of: Callable[..., str], gusty_page: str, tmp_path: Path, names: str) -> None:
+    text = gusty_page if names == "plain" else page_of(renamed(summary_of_gusty()))
     used = tmp_path / "used.html"
     # Before the page's own scripts, so that what they complain about is heard.
     place = text.index('<script type="application/json"')

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.report.conftest import summary_of_gusty, summary_of_pipeline
+from tests.report.made_up_runs import summary_of_gusty, summary_of_pipeline
 from worldrex.report import tables
 from worldrex.report.tables import Estimate
 
@@ -43,6 +43,15 @@ def test_key_numbers_without_truth_compare_the_models() -> None:
     assert [text for _, text in left_out.values] == ["0.421", "0.420"]
 
 
+@pytest.mark.parametrize("floor", [0.0, 1e-9])
+def test_a_floor_of_next_to_nothing_is_no_measure(floor: float) -> None:
+    summary = summary_of_gusty()
+    for part in summary["unlogged"].values():
+        part["noise_floor"] = floor
+    error = tables.key_numbers(summary)[0]
+    assert [text for _, text in error.values] == ["2.95", "1.04"]
+
+
 def test_errors_has_intervals_and_the_floor() -> None:
     table = tables.errors(summary_of_gusty(), "unlogged", "errors")
     assert table is not None
@@ -78,9 +87,10 @@ def test_slopes_say_what_is_wrong(slope: float | None, remark: str) -> None:
 def test_training_rows_are_thinned_and_keep_the_last_step() -> None:
     curves = {"a": [(step, 1.0) for step in range(0, 1001, 7)], "b": [(0, 2.0)]}
     table = tables.training(curves, "a model", most_rows=10)
-    assert len(table.rows) <= 11
-    assert table.rows[0] == (0, 1.0, 2.0)
-    assert table.rows[-1] == (994, 1.0, None)
+    rows = list(table.rows)
+    assert len(rows) <= 11
+    assert rows[0] == (0, 1.0, 2.0)
+    assert rows[-1] == (994, 1.0, None)
 
 
 def test_behaviors_and_findings() -> None:

@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
 from worldrex.tasks import Gusty, TaskError
-from worldrex.tasks.gusty import PENDULUM_ID, gusty_pendulum
+from worldrex.tasks.gusty import PENDULUM_EPISODE_STEPS, PENDULUM_ID, START_SPEED, gusty_pendulum
 
 
 def torque(value):
@@ -23,6 +23,55 @@ def test_gymnasium_finds_nothing_wrong(strength, correlation):
         warnings.filterwarnings("ignore", message=".*different from the unwrapped version.*")
         warnings.filterwarnings("ignore", message=".*symmetric and normalized space.*")
         check_env(env, skip_render_check=True)
+
+
+def start_states(env, *, resets=2000, options=None):
+    """Angles and speeds that episodes start with."""
+    env.reset(seed=0)
+    obs = np.array([env.reset(options=options)[0] for _ in range(resets)])
+    return np.arctan2(obs[:, 1], obs[:, 0]), obs[:, 2]
+
+
+def assert_fills(values, bound):
+    """All within [-bound, bound], and each twentieth of it has its share of them within 5 standard errors."""
+    bound *= 1 + 1e-6  # the float32 observation may round up
+    assert np.abs(values).max() <= bound
+    counts, _ = np.histogram(values, bins=20, range=(-bound, bound))
+    share = len(values) / 20
+    assert np.abs(counts - share).max() < 5 * np.sqrt(share)
+
+
+def test_an_episode_starts_at_any_angle_with_any_speed_up_to_seven_and_lasts_40_steps():
+    env = gymnasium.make(PENDULUM_ID)
+    angle, speed = start_states(env)
+    assert_fills(angle, np.pi)
+    assert_fills(speed, 7.0)
+    assert abs(np.corrcoef(angle, speed)[0, 1]) < 0.1
+    assert [env.step(torque(0))[3] for _ in range(40)] == [False] * 39 + [True]
+    assert (START_SPEED, PENDULUM_EPISODE_STEPS) == (7.0, 40)
+
+
+def test_start_speed_is_a_setting():
+    angle, speed = start_states(gymnasium.make(PENDULUM_ID, start_speed=0.5))
+    assert_fills(angle, np.pi)
+    assert_fills(speed, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "angles", "speeds"),
+    [
+        ({"x_init": 0.3}, 0.3, 7.0),
+        ({"y_init": 2.0}, np.pi, 2.0),
+        ({"x_init": 0.3, "y_init": 2.0}, 0.3, 2.0),
+        ({}, np.pi, 7.0),
+    ],
+)
+def test_reset_options_override_the_start_states(options, angles, speeds):
+    given = dict(options)
+    angle, speed = start_states(gusty_pendulum(), options=options)
+    assert_fills(angle, angles)
+    assert_fills(speed, speeds)
+    assert options == given, "the caller's options are left as they were"
 
 
 def test_the_announced_gust_is_the_one_applied():
@@ -107,7 +156,7 @@ def test_reset_seeds_the_gusts():
 def test_no_strength_is_gymnasiums_pendulum():
     env, alone = gusty_pendulum(strength=0.0), PendulumEnv(g=3.0)
     obs, info = env.reset(seed=5)
-    np.testing.assert_array_equal(obs, alone.reset(seed=5)[0])
+    np.testing.assert_array_equal(obs, alone.reset(seed=5, options={"y_init": START_SPEED})[0])
     for action in np.linspace(-2, 2, 50, dtype=np.float32):
         obs, reward, _, _, info = env.step(torque(action))
         expected, expected_reward, *_ = alone.step(torque(action))

@@ -2,15 +2,15 @@
 
 import json
 import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float32, Int, Int32
+
+from worldrex.runs import atomic_file
 
 FORMAT_KEY = b"worldrex.format"
 NAMES_KEY = b"worldrex.behavior_names"
@@ -68,29 +68,15 @@ class Transitions:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one Parquet file, whole or not at all; `worldrex.load` reads it back identical to the bit.
 
-        Raises DataError where the file cannot be written.
+        Raises RunError where the file cannot be written.
         """
         metadata = {FORMAT_KEY: FORMAT_VERSION, NAMES_KEY: json.dumps(self.behavior_names).encode()}
         table = pa.table({column: _arrow(getattr(self, column)) for column in COLUMNS}).replace_schema_metadata(
             metadata
         )
-        path = Path(path)
-        # A hidden sibling, so that os.replace stays within one file system; its short name fits wherever `path` fits.
-        unfinished = path.parent / f".{uuid.uuid4().hex}.unfinished"
-        try:
-            with open(unfinished, "xb") as file:
-                pq.write_table(table, file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise DataError(
-                f"cannot write {str(path)!r}: {error.strerror or error}. "
-                "worldrex needs a file name in a folder that exists and is writable, on a disk with room: "
-                "choose another path or make room."
-            ) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with atomic_file(path) as file:
+            # Logged floats rarely repeat: without dictionaries the file is smaller and written faster.
+            pq.write_table(table, file, compression="zstd", use_dictionary=False)
 
 
 def concatenate(parts: Sequence[Transitions]) -> Transitions:

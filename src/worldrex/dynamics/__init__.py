@@ -1,0 +1,23 @@
+"""The probabilistic ensemble: network, normalizer, losses, training, whole sweeps as one program, and the model."""
+
+from worldrex.dynamics.fit import FitConfig, fit, fit_runs, model_of_run
+from worldrex.dynamics.model import ModelError, Prediction, WorldModel, load_model
+from worldrex.dynamics.sweep import Progress, Run, Sweep, TrainingError, train
+from worldrex.dynamics.training import TrainConfig
+
+__all__ = [
+    "FitConfig",
+    "ModelError",
+    "Prediction",
+    "Progress",
+    "Run",
+    "Sweep",
+    "TrainConfig",
+    "TrainingError",
+    "WorldModel",
+    "fit",
+    "fit_runs",
+    "load_model",
+    "model_of_run",
+    "train",
+]

@@ -1,21 +1,23 @@
 """The probabilistic network that is one member of the ensemble: a trunk with a mean and a log-variance head."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class Network(NamedTuple):
     """Parameters of one member; an ensemble has a leading `member` axis on each, a sweep a `run` axis before it."""
 
-    trunk: tuple[tuple[Array, Array], ...]
+    trunk: tuple[tuple[Array | np.ndarray, Array | np.ndarray], ...]
     """Weight `[in, out]` and bias `[out]` of each hidden layer."""
-    mean: tuple[Array, Array]
-    log_var: tuple[Array, Array]
-    min_log_var: Array
-    max_log_var: Array
+    mean: tuple[Array | np.ndarray, Array | np.ndarray]
+    log_var: tuple[Array | np.ndarray, Array | np.ndarray]
+    min_log_var: Array | np.ndarray
+    max_log_var: Array | np.ndarray
 
 
 def init_network(num_inputs: int, num_outputs: int, hidden: tuple[int, ...], *, key: PRNGKeyArray) -> Network:
@@ -27,7 +29,7 @@ def init_network(num_inputs: int, num_outputs: int, hidden: tuple[int, ...], *, 
         return jax.nn.initializers.lecun_normal()(key, (fan_in, fan_out)), jnp.zeros(fan_out)
 
     return Network(
-        trunk=tuple(layer(k, *pair) for k, pair in zip(trunk_keys, zip(sizes, sizes[1:], strict=False), strict=True)),
+        trunk=tuple(layer(k, *pair) for k, pair in zip(trunk_keys, pairwise(sizes), strict=True)),
         mean=layer(mean_key, sizes[-1], num_outputs),
         log_var=layer(log_var_key, sizes[-1], num_outputs),
         min_log_var=jnp.full(num_outputs, -10.0),
@@ -51,13 +53,13 @@ def apply_network(
 
     Source: bounds from Chua et al. 2018, arXiv 1805.12114, appendix A.1.
     """
-    hidden = inputs
+    hidden = jnp.asarray(inputs)
     for weight, bias in network.trunk:
         hidden = jax.nn.silu(hidden @ weight + bias[None])
-    mean = hidden @ network.mean[0] + network.mean[1][None]
+    mean = hidden @ jnp.asarray(network.mean[0]) + network.mean[1][None]
     if detach_variance:
         hidden = jax.lax.stop_gradient(hidden)
     low, high = network.min_log_var[None], network.max_log_var[None]
     log_var = hidden @ network.log_var[0] + network.log_var[1][None]
     log_var = high - jax.nn.softplus(high - log_var)
-    return mean, low + jax.nn.softplus(log_var - low)
+    return jnp.asarray(mean), jnp.asarray(low + jax.nn.softplus(log_var - low))

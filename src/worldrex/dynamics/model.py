@@ -1,5 +1,6 @@
 """The fitted world model: predictions in the data's own units, and its save and load."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -9,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
+from safetensors.numpy import save as serialize
 
 from worldrex.dynamics.ensemble import Network, apply_network
 from worldrex.dynamics.normalizer import Normalizer
+from worldrex.runs import RunError, atomic_file, write_json
 
 FORMAT = 1
 
@@ -27,8 +29,8 @@ class Prediction(NamedTuple):
 
     next_obs: Float32[Array, "batch obs"]
     next_obs_std: Float32[Array, "batch obs"]
-    reward: Float32[Array, "batch"]
-    reward_std: Float32[Array, "batch"]
+    reward: Float32[Array, " batch"]
+    reward_std: Float32[Array, " batch"]
     member_next_obs: Float32[Array, "elite batch obs"]
     member_next_obs_std: Float32[Array, "elite batch obs"]
     member_reward: Float32[Array, "elite batch"]
@@ -41,14 +43,16 @@ class WorldModel(NamedTuple):
     networks: Network
     """Parameters with a leading `member` axis."""
     normalizer: Normalizer
-    elites: Int[np.ndarray, "elite"]
+    elites: Int[np.ndarray, " elite"]
     obs_dims: int
     behavior_names: tuple[str, ...]
     """The behaviors of the log it was fitted on."""
     trained: dict
     """How it was trained: the configuration, for the reader."""
 
-    def predict(self, obs: Float[Array | np.ndarray, "batch obs"], action: Float[Array | np.ndarray, "batch act"]) -> Prediction:
+    def predict(
+        self, obs: Float[Array | np.ndarray, "batch obs"], action: Float[Array | np.ndarray, "batch act"]
+    ) -> Prediction:
         """Next observation and reward with their uncertainty.
 
             mean = 1/E sum_e mean_e,   std^2 = 1/E sum_e std_e^2 + Var_e(mean_e)
@@ -74,10 +78,84 @@ class WorldModel(NamedTuple):
         )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `model.safetensors` and `model.json` into the folder `path`, each whole or not at all.
+        """Write `model.safetensors` and then `model.json` into the folder `path`, each whole or not at all.
 
-        The JSON, which names the other's checksum-free partner, is written last: a folder with it is complete.
+        The JSON carries the checksum of the other file, so that a mixture of two saves is found out.
+
+        **Raises:** `RunError` where it cannot be written.
         """
+        path = Path(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make the folder {path}: {error.strerror or error}.") from error
+        arrays = {name: np.ascontiguousarray(x) for name, x in _named_arrays(self.networks, self.normalizer).items()}
+        weights = serialize(arrays)
+        with atomic_file(path / "model.safetensors") as file:
+            file.write(weights)
+        description = {
+            "format": FORMAT,
+            "sha256": hashlib.sha256(weights).hexdigest(),
+            "hidden_layers": len(self.networks.trunk),
+            "obs_dims": self.obs_dims,
+            "elites": self.elites,
+            "behavior_names": self.behavior_names,
+            "trained": self.trained,
+        }
+        write_json(path / "model.json", description)
+
+
+def load_model(path: str | os.PathLike[str]) -> WorldModel:
+    """Read a model that `WorldModel.save` wrote.
+
+    **Raises:** `ModelError` if the folder holds no model, a damaged one, or one of a format that this version does not
+    read.
+    """
+    path = Path(path)
+    if not (path / "model.json").exists() and (path / "model" / "model.json").exists():
+        path = path / "model"  # a run folder
+    try:
+        description = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        weights = (path / "model.safetensors").read_bytes()
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} holds no model that can be read ({error}). Name a folder that `worldrex fit` or `worldrex run` wrote."
+        ) from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ModelError(
+            f"{path / 'model.json'} is not of format {FORMAT}, the one that this version of worldrex reads: load it with "
+            "the version that wrote it, or fit again."
+        )
+    if hashlib.sha256(weights).hexdigest() != description["sha256"]:
+        raise ModelError(
+            f"{path} is damaged: model.safetensors is not the file that model.json was written for. Fit again."
+        )
+    return _from_arrays(load(weights), description)
+
+
+def _named_arrays(networks: Network, normalizer: Normalizer) -> dict[str, np.ndarray]:
+    leaves, _ = jax.tree.flatten_with_path({"networks": networks, "normalizer": normalizer})
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], description: dict) -> WorldModel:
+    def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return arrays[f"networks.{name}.0"], arrays[f"networks.{name}.1"]
+
+    return WorldModel(
+        networks=Network(
+            trunk=tuple(layer(f"trunk.{i}") for i in range(description["hidden_layers"])),
+            mean=layer("mean"),
+            log_var=layer("log_var"),
+            min_log_var=arrays["networks.min_log_var"],
+            max_log_var=arrays["networks.max_log_var"],
+        ),
+        normalizer=Normalizer(*(arrays[f"normalizer.{name}"] for name in Normalizer._fields)),
+        elites=np.array(description["elites"], int),
+        obs_dims=description["obs_dims"],
+        behavior_names=tuple(description["behavior_names"]),
+        trained=description["trained"],
+    )
 
 
 @jax.jit

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +23,20 @@ from worldrex.data import Transitions, holdout
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.normalizer import Normalizer, fit_normalizer
 from worldrex.dynamics.training import (
-    FitConfig, StepInfo, Tables, Task, TrainState, batch_objective, init, record_losses, step,
+    StepInfo,
+    Tables,
+    Task,
+    TrainConfig,
+    TrainState,
+    batch_objective,
+    init,
+    record_losses,
+    step,
 )  # fmt: skip
+
+REPORT_STEPS = 500
+STRETCH = 100
+T = TypeVar("T")
 
 
 class TrainingError(ValueError):
@@ -47,11 +60,11 @@ class Progress(NamedTuple):
 
     step: int
     total: int
-    train_risk: Float32[np.ndarray, "run"]
+    train_risk: Float32[np.ndarray, " run"]
     """Mean risk of the batches of this chunk, in units of the normalized loss."""
     holdout_risk: Float32[np.ndarray, "run group"]
     """Risk of each behavior on held-out episodes, mean over the members; NaN for the left-out behavior."""
-    holdout_penalty: Float32[np.ndarray, "run"]
+    holdout_penalty: Float32[np.ndarray, " run"]
 
 
 class Sweep(NamedTuple):
@@ -69,69 +82,67 @@ class Sweep(NamedTuple):
 
 class _Holdout(NamedTuple):
     rows: Int32[Array, "fold holdout"]
-    count: Int32[Array, "fold"]
+    number: Int32[Array, " fold"]
 
 
 def train(
-    data: Transitions, runs: Sequence[Run], config: FitConfig, *, chunk: int = 500,
-    report: Callable[[Progress], None] | None = None,
+    data: Transitions, runs: Sequence[Run], config: TrainConfig, *,
+    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
 ) -> Sweep:  # fmt: skip
     """Train `config.members` networks for each run, all as one program.
 
     **Arguments:**
 
     - `data`: the log; targets are next_obs - obs and the reward, normalized on each fold's training episodes.
-    - `runs`: what differs between runs; `config` holds what they share (its penalty, weight and seed are not used,
-      but for the seed of the holdout split).
-    - `chunk`: steps between two calls of `report`.
+    - `runs`: what differs between runs.
+    - `config`: what they share; its seed is that of the held-out episodes, each run's own that of its training.
+    - `report`: called every `REPORT_STEPS` steps, at the switch of phases and at the end.
+    - `tick`: called often, with the steps done and in all.
 
     **Returns:** `Sweep`. **Raises:** `TrainingError` if a fold has no records, or if a loss is not finite.
 
     The networks are spread over all local devices; on a CPU each device runs its networks one after the other (their
     working set then stays in the cache), on an accelerator all at once.
     """
+    _check(config, runs)
     folds = list(dict.fromkeys(run.left_out for run in runs))
     penalties = tuple(dict.fromkeys((run.penalty, run.debiased) for run in runs))
     tables, held = _tables(data, folds, config)
-    devices = jax.local_devices()
-    mesh = Mesh(np.array(devices), ("network",), axis_types=(AxisType.Auto,))
-    tasks, networks_in_all = _tasks(runs, folds, penalties, config, len(devices))
-    spread, everywhere = NamedSharding(mesh, P("network")), NamedSharding(mesh, P())
-    tables, held = jax.device_put((tables, held), everywhere)
-    tasks = jax.device_put(tasks, spread)
+    mesh = Mesh(np.array(jax.local_devices()), ("network",), axis_types=(AxisType.Auto,))
+    tasks = _tasks(runs, folds, penalties, config, mesh.size)
+    tables, held = jax.device_put((tables, held), NamedSharding(mesh, P()))
+    tasks = jax.device_put(tasks, NamedSharding(mesh, P("network")))
 
-    static = {"num_groups": data.num_behaviors, "penalties": penalties}
     started = time.perf_counter()
-    programs = _compile(mesh, tables, held, tasks, config, static)
+    programs = _compile(mesh, tables, held, tasks, config, {"num_groups": data.num_behaviors, "penalties": penalties})
     compile_seconds = time.perf_counter() - started
+    lead = (len(runs), config.members)
 
     def per_run(x: Array) -> np.ndarray:
-        return np.asarray(x)[:networks_in_all].reshape(len(runs), config.members, *x.shape[1:])
+        return np.asarray(x)[: lead[0] * lead[1]].reshape(*lead, *x.shape[1:])
 
     states = programs.init(tables, tasks)
     total = config.warmup_steps + config.steps
-    # A chunk never crosses the switch of phases, where the optimizer starts afresh.
-    stops = sorted({config.warmup_steps, total, *range(chunk, total, chunk)} - {0})
-    risks = objectives = np.zeros(0, np.float32)
-    for start, stop in zip([0, *stops], stops, strict=False):
+    reported = {config.warmup_steps, total, *range(REPORT_STEPS, total, REPORT_STEPS)} - {0}
+    # No stretch crosses the switch of phases, where the optimizer starts afresh. They are short, so that Ctrl-C is heard.
+    stops = sorted(reported | set(range(STRETCH, total, STRETCH)))
+    seen, risks, objectives = [], np.zeros(0, np.float32), np.zeros(0, np.float32)
+    for start, stop in pairwise([0, *stops]):
         if start == config.warmup_steps:
             states = programs.restart(states)
         states, info = programs.advance(states, tables, tasks, jnp.int32(start), jnp.int32(stop))
-        bad = per_run(info.bad).sum(1)
-        if bad.any():
-            raise TrainingError(
-                f"training diverged: {int(bad.sum())} steps of {runs[int(bad.argmax())]} had a loss or gradient that is "
-                f"not finite between steps {start} and {stop}. Look for huge values with `worldrex describe`, or lower "
-                "learning_rate or weight."
-            )
-        risks, objectives, penalty = (per_run(x) for x in programs.evaluate(states, tables, held, tasks))
-        if report is not None:
-            seen = per_run(info.risk).sum(-1) / per_run(info.present).sum(-1)
-            report(Progress(stop, total, seen.mean(1), risks.mean(1), penalty.mean(1)))
-    lead = (len(runs), config.members)
+        _raise_if_bad(per_run(info.bad).sum(1), runs, start, stop)
+        seen.append(per_run(info.risk).sum(-1).mean(1) / per_run(info.present).sum(-1).mean(1))
+        if stop in reported:
+            risks, objectives, penalty = (per_run(x) for x in programs.evaluate(states, tables, held, tasks))
+            if report is not None:
+                report(Progress(stop, total, np.mean(seen, axis=0), risks.mean(1), penalty.mean(1)))
+            seen = []
+        if tick is not None:
+            tick(stop, total)
     fold_of = np.array([folds.index(run.left_out) for run in runs])
     return Sweep(
-        networks=jax.tree.map(lambda x: np.asarray(x)[:networks_in_all].reshape(*lead, *x.shape[1:]), states.network),
+        networks=jax.tree.map(per_run, states.network),
         normalizers=jax.tree.map(lambda x: np.asarray(x)[fold_of], tables.normalizer),
         holdout_risk=risks,
         holdout_objective=objectives,
@@ -139,7 +150,31 @@ def train(
     )
 
 
-def _tables(data: Transitions, folds: Sequence[int | None], config: FitConfig) -> tuple[Tables, _Holdout]:
+def _check(config: TrainConfig, runs: Sequence[Run]) -> None:
+    for name, least in (("members", 1), ("elites", 1), ("batch", 2), ("warmup_steps", 0), ("steps", 1), ("seed", 0)):
+        if getattr(config, name) < least:
+            raise TrainingError(f"{name} is {getattr(config, name)}; training needs {least} or more.")
+    if config.elites > config.members:
+        raise TrainingError(
+            f"elites is {config.elites} of {config.members} members; choose at most as many as members."
+        )
+    if not config.learning_rate > 0:
+        raise TrainingError(f"learning_rate is {config.learning_rate}; training needs a positive one.")
+    for run in runs:
+        if not 0 <= run.weight < float("inf"):
+            raise TrainingError(f"weight is {run.weight}; a penalty needs a finite weight of 0 (none) or more.")
+
+
+def _raise_if_bad(steps: np.ndarray, runs: Sequence[Run], start: int, stop: int) -> None:
+    if steps.any():
+        raise TrainingError(
+            f"training diverged: between steps {start} and {stop}, {int(steps.sum())} steps had a loss or gradient that is "
+            f"not finite, most of them in {runs[int(steps.argmax())]}. Look for huge values with `worldrex describe`, or "
+            "lower the learning rate or the weight."
+        )
+
+
+def _tables(data: Transitions, folds: Sequence[int | None], config: TrainConfig) -> tuple[Tables, _Holdout]:
     inputs = np.concatenate([data.obs, data.action], 1)
     outputs = np.concatenate([data.next_obs - data.obs, data.reward[:, None]], 1)
     train_rows, holdout_rows = holdout(data, config.holdout, seed=config.seed)
@@ -154,34 +189,37 @@ def _tables(data: Transitions, folds: Sequence[int | None], config: FitConfig) -
     held = [rows_of(holdout_rows, fold) for fold in folds]
     normalizers = [fit_normalizer(inputs[rows], outputs[rows]) for rows in kept]
     tables = Tables(
-        inputs, outputs, data.behavior.astype(np.int32), _padded(kept),
-        np.array([len(rows) for rows in kept], np.uint32), jax.tree.map(lambda *x: np.stack(x), *normalizers),
-    )  # fmt: skip
-    return tables, _Holdout(_padded(held), np.array([len(rows) for rows in held], np.int32))
+        inputs=jnp.asarray(inputs),
+        outputs=jnp.asarray(outputs),
+        behavior=jnp.asarray(data.behavior),
+        train_rows=_padded(kept),
+        train_count=jnp.array([len(rows) for rows in kept], jnp.uint32),
+        normalizer=jax.tree.map(lambda *x: jnp.stack(x), *normalizers),
+    )
+    return tables, _Holdout(_padded(held), jnp.array([len(rows) for rows in held], jnp.int32))
 
 
-def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+def _padded(rows: Sequence[np.ndarray]) -> Int32[Array, "fold row"]:
     out = np.zeros((len(rows), max(len(r) for r in rows)), np.int32)
     for i, r in enumerate(rows):
         out[i, : len(r)] = r
-    return out
+    return jnp.asarray(out)
 
 
 def _tasks(
-    runs: Sequence[Run], folds: Sequence[int | None], penalties: Sequence[tuple[str, bool]], config: FitConfig,
+    runs: Sequence[Run], folds: Sequence[int | None], penalties: Sequence[tuple[str, bool]], config: TrainConfig,
     num_devices: int,
-) -> tuple[Task, int]:  # fmt: skip
-    keys = [jax.random.split(jax.random.key(run.seed), 1)[0] for run in runs]
+) -> Task:  # fmt: skip
+    keys = [jax.random.key(run.seed) for run in runs]
     of_network = [(r, m) for r in range(len(runs)) for m in range(config.members)]
-    number = len(of_network)
-    of_network += of_network[-1:] * (-number % num_devices)
-    tasks = Task(
+    # Every device gets as many: the last one is trained more than once where that does not come out even.
+    of_network += of_network[-1:] * (-len(of_network) % num_devices)
+    return Task(
         key=jnp.stack([jax.random.fold_in(keys[r], m) for r, m in of_network]),
         fold=jnp.array([folds.index(runs[r].left_out) for r, _ in of_network], jnp.int32),
         penalty=jnp.array([penalties.index((runs[r].penalty, runs[r].debiased)) for r, _ in of_network], jnp.int32),
         weight=jnp.array([runs[r].weight for r, _ in of_network], jnp.float32),
     )
-    return tasks, number
 
 
 class _Programs(NamedTuple):
@@ -191,16 +229,16 @@ class _Programs(NamedTuple):
     evaluate: Callable[..., tuple[Array, Array, Array]]
 
 
-def _compile(mesh: Mesh, tables: Tables, held: _Holdout, tasks: Task, config: FitConfig, static: dict) -> _Programs:
+def _compile(mesh: Mesh, tables: Tables, held: _Holdout, tasks: Task, config: TrainConfig, static: dict) -> _Programs:
     """The sweep's programs, compiled ahead of time, each over the networks of one device at a time."""
     at_once = 1 if jax.default_backend() == "cpu" else tasks.weight.shape[0] // mesh.size
 
-    def each_network(function: Callable, per_network: tuple) -> Array:
+    def each_network(function: Callable[..., T], per_network: tuple) -> T:
         if at_once == 1:
             return jax.lax.map(lambda x: function(*x), per_network)
         return jax.vmap(function)(*per_network)
 
-    def program(function: Callable, *specs: P) -> Callable:
+    def program(function: Callable, *specs: P) -> jax.stages.Wrapped:
         return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=P("network"), check_vma=False))
 
     networks, everywhere = P("network"), P()
@@ -224,7 +262,9 @@ def _compile(mesh: Mesh, tables: Tables, held: _Holdout, tasks: Task, config: Fi
         return each_network(one, (states, tasks))
 
     def evaluate(states: TrainState, tables: Tables, held: _Holdout, tasks: Task) -> tuple[Array, Array, Array]:
-        return each_network(partial(_holdout_risk, tables=tables, held=held, config=config, static=static), (states, tasks))
+        return each_network(
+            partial(_holdout_risk, tables=tables, held=held, config=config, static=static), (states, tasks)
+        )
 
     init_program = program(start, everywhere, networks).lower(tables, tasks).compile()
     states = init_program(tables, tasks)
@@ -239,10 +279,10 @@ def _compile(mesh: Mesh, tables: Tables, held: _Holdout, tasks: Task, config: Fi
 
 
 def _holdout_risk(
-    state: TrainState, task: Task, *, tables: Tables, held: _Holdout, config: FitConfig, static: dict
+    state: TrainState, task: Task, *, tables: Tables, held: _Holdout, config: TrainConfig, static: dict
 ) -> tuple[Array, Array, Array]:
     rows = held.rows[task.fold]
-    mask = jnp.arange(rows.shape[0], dtype=jnp.int32) < held.count[task.fold]
+    mask = jnp.arange(rows.shape[0], dtype=jnp.int32) < held.number[task.fold]
     normalizer = jax.tree.map(lambda x: x[task.fold], tables.normalizer)
     losses, _ = record_losses(state.network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss)
     objective = partial(

@@ -21,26 +21,20 @@ from worldrex.dynamics.normalizer import Normalizer
 
 
 @dataclass(frozen=True)
-class FitConfig:
-    """How one ensemble is trained."""
+class TrainConfig:
+    """What all trainings of a sweep share."""
 
-    penalty: risk.PenaltyName = "variance"
-    """Penalty on the spread of the behaviors' risks."""
-    weight: float = 100.0
-    """Weight of the penalty; 0 is empirical risk minimization (ERM)."""
-    debiased: bool = True
-    """Take the mini-batch's sampling noise out of the penalty."""
     loss: LossName = "squared"
     """Loss whose risks are penalized: "squared" (the variance head then learns apart) or "nll" (Gaussian)."""
-    per_dimension: bool = True
-    """Penalize the risks of each output dimension, and not of their mean."""
-    members: int = 5
+    per_dimension: bool = False
+    """Penalize the risks of each output dimension, and not the risks of their mean."""
+    members: int = 7
     """Networks in the ensemble."""
-    elites: int = 3
+    elites: int = 5
     """Members that predict: those with the lowest objective on held-out episodes."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers."""
-    batch: int = 256
+    batch: int = 1024
     """Records of a mini-batch, drawn by each member for itself."""
     warmup_steps: int = 1000
     """Steps of the first phase, without the penalty."""
@@ -53,6 +47,7 @@ class FitConfig:
     holdout: float = 0.1
     """Share of each behavior's episodes held out to choose elites and draw curves."""
     seed: int = 0
+    """Of the held-out episodes, the first weights and the batches."""
 
 
 class Tables(NamedTuple):
@@ -60,9 +55,9 @@ class Tables(NamedTuple):
 
     inputs: Float32[Array, "record input"]
     outputs: Float32[Array, "record output"]
-    behavior: Int32[Array, "record"]
+    behavior: Int32[Array, " record"]
     train_rows: Int32[Array, "fold train"]
-    train_count: UInt32[Array, "fold"]
+    train_count: UInt32[Array, " fold"]
     normalizer: Normalizer
 
 
@@ -86,14 +81,14 @@ class TrainState(NamedTuple):
 class StepInfo(NamedTuple):
     """What a person wants to see of a step."""
 
-    risk: Float[Array, "group"]
+    risk: Float[Array, " group"]
     """Risk of each behavior in the batch, mean over the outputs; 0 where absent."""
-    present: Float[Array, "group"]
+    present: Float[Array, " group"]
     bad: Float[Array, ""]
     """1 if the objective or its gradient was not finite."""
 
 
-def init(tables: Tables, task: Task, config: FitConfig) -> TrainState:
+def init(tables: Tables, task: Task, config: TrainConfig) -> TrainState:
     """A fresh network and optimizer for one task; the network depends on the task's key only."""
     network = init_network(
         tables.inputs.shape[-1], tables.outputs.shape[-1], config.hidden, key=jax.random.fold_in(task.key, 2**31)
@@ -101,13 +96,13 @@ def init(tables: Tables, task: Task, config: FitConfig) -> TrainState:
     return TrainState(network, optimizer(config).init(network))
 
 
-def optimizer(config: FitConfig) -> optax.GradientTransformation:
+def optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Adam's direction with decoupled weight decay on the matrices; `step` applies the learning rate."""
     matrices = partial(jax.tree.map, lambda x: x.ndim > 1)
     return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(config.weight_decay, mask=matrices))
 
 
-def draw_rows(tables: Tables, task: Task, step: Int[Array, ""], batch: int) -> Int32[Array, "batch"]:
+def draw_rows(tables: Tables, task: Task, step: Int[Array, ""], batch: int) -> Int32[Array, " batch"]:
     """Records of this step's batch: uniform, with replacement, from the fold's training rows.
 
     The number of records of each behavior is random, as in any mini-batch of a pooled log. The draw depends on the
@@ -136,7 +131,7 @@ def record_losses(
 
 
 def batch_objective(
-    losses: Float[Array, "batch output"], behavior: Int[Array, "batch"], task: Task, weight: Float[Array, ""], *,
+    losses: Float[Array, "batch output"], behavior: Int[Array, " batch"], task: Task, weight: Float[Array, ""], *,
     num_groups: int, penalties: Sequence[tuple[risk.PenaltyName, bool]], per_dimension: bool, mask: Array | None = None,
 ) -> tuple[Float[Array, ""], risk.GroupMoments]:  # fmt: skip
     """The task's objective on these losses, and the moments it was made of (`[output, group]` or `[1, group]`)."""
@@ -155,7 +150,7 @@ def batch_objective(
 
 
 def step(
-    state: TrainState, tables: Tables, task: Task, number: Int[Array, ""], config: FitConfig, *,
+    state: TrainState, tables: Tables, task: Task, number: Int[Array, ""], config: TrainConfig, *,
     num_groups: int, penalties: Sequence[tuple[risk.PenaltyName, bool]],
 ) -> tuple[TrainState, StepInfo]:  # fmt: skip
     """One step of Adam on one network; the penalty is on from step `warmup_steps`.
@@ -167,7 +162,9 @@ def step(
     weight = jnp.where(number < config.warmup_steps, 0.0, task.weight)
 
     def total(network: Network) -> tuple[Array, risk.GroupMoments]:
-        losses, variance_losses = record_losses(network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss)
+        losses, variance_losses = record_losses(
+            network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss
+        )
         value, moments = batch_objective(
             losses, tables.behavior[rows], task, weight,
             num_groups=num_groups, penalties=penalties, per_dimension=config.per_dimension,
@@ -186,7 +183,7 @@ def step(
     return TrainState(network, opt_state), StepInfo(moments.mean.mean(0), present, (~finite).astype(jnp.float32))
 
 
-def learning_rate(number: Int[Array, ""], config: FitConfig) -> Float[Array, ""]:
+def learning_rate(number: Int[Array, ""], config: TrainConfig) -> Float[Array, ""]:
     """Constant in the first phase, then a half cosine from the full rate to zero over the second."""
     progress = jnp.clip((number - config.warmup_steps) / max(config.steps, 1), 0.0, 1.0)
     return config.learning_rate * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))

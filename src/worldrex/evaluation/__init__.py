@@ -1,0 +1,25 @@
+"""How good a model is under behaviors that it never saw, and which penalty to choose."""
+
+from worldrex.evaluation.crossval import CrossvalConfig, CrossvalTable, crossval, require_comparable
+from worldrex.evaluation.model_error import action_slope, output_scale, score, squared_errors
+from worldrex.evaluation.selection import Estimate, LeftOut, Selection, WeightRow, Worst, select
+from worldrex.evaluation.verdict import Verdict, verdict
+
+__all__ = [
+    "CrossvalConfig",
+    "CrossvalTable",
+    "Estimate",
+    "LeftOut",
+    "Selection",
+    "Verdict",
+    "WeightRow",
+    "Worst",
+    "action_slope",
+    "crossval",
+    "output_scale",
+    "require_comparable",
+    "score",
+    "select",
+    "squared_errors",
+    "verdict",
+]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from worldrex.report.curves import TrainingCurves
 from worldrex.report.folder import Record
 from worldrex.report.numerals import number, weight
-from worldrex.report.tables import Estimate, Table, error_of, estimate, models
+from worldrex.report.tables import Estimate, Table, error_of, estimate, models, noise_floor
 
 
 def rows_in_words(table: Table) -> str:
@@ -65,7 +65,7 @@ def below_floor(summary: Record) -> str:
         f"{model.name} under {behavior}"
         for behavior, errors in summary["unlogged"].items()
         for model in models(summary)
-        if (floor := errors.get("noise_floor")) and (error_of(errors, model.key).value or floor) < 0.9 * floor
+        if (floor := noise_floor(errors)) and (error_of(errors, model.key).value or floor) < 0.9 * floor
     ]
     if not found:
         return ""

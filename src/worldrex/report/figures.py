@@ -14,7 +14,7 @@ from worldrex.report.curves import TrainingCurves
 from worldrex.report.folder import Record
 from worldrex.report.palette import LEFT_OUT_STYLES, LIGHT, MODEL_STYLES, behavior_style, fold_style
 from worldrex.report.scales import Extent, extent
-from worldrex.report.tables import error_of, estimate, models
+from worldrex.report.tables import error_of, estimate, models, noise_floor
 
 # One row of the dot plot, pixels: the behavior's name, a lane for each model, the space to the next.
 _HEAD, _LANE, _GAP = 24, 21, 16
@@ -27,7 +27,7 @@ def unlogged_errors(summary: Record) -> alt.LayerChart | None:
     rows: list[dict[str, Any]] = []
     floors: list[dict[str, Any]] = []
     for index, (behavior, errors) in enumerate(summary["unlogged"].items()):
-        top, floor = index * pitch, errors.get("noise_floor")
+        top, floor = index * pitch, noise_floor(errors)
         if floor is not None:
             ends = {"y": top + _HEAD - 4, "y2": top + pitch - _GAP}
             floors.append({"key": "noise_floor", "behavior": behavior, "noise floor": floor} | ends)
@@ -222,7 +222,7 @@ def training(curves: TrainingCurves, behaviors: Sequence[str], axis: Extent) -> 
         scale=alt.Scale(domain=[0, last], nice=False),
         axis=alt.Axis(tickCount=3, format=",d", grid=False, title="step"),
     )
-    base = marks.rows_of(points).encode(x=x, y=marks.value_axis(alt.Y, "risk", axis, ""))
+    base = alt.Chart().transform_filter(marks.SHOWN).encode(x=x, y=marks.value_axis(alt.Y, "risk", axis, ""))
     # The lines are thin; what answers to the pointer is wider and not seen.
     touch = base.mark_point(filled=True, size=70, opacity=0)
     layers: list[alt.Chart] = [
@@ -234,7 +234,7 @@ def training(curves: TrainingCurves, behaviors: Sequence[str], axis: Extent) -> 
         layers.append(mark.mark_rule(color=LIGHT["edge"], strokeWidth=1))
         text = mark.mark_text(align="left", dx=5, dy=8, color=LIGHT["soft"])
         layers.append(text.encode(y=alt.value(0), text=alt.value("penalty on")))
-    return marks.finish(layers, 230)
+    return marks.finish(layers, 230, points)
 
 
 def _by_behavior(rows: Sequence[Record], part: str) -> dict[str, str]:

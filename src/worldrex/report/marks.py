@@ -121,29 +121,47 @@ def _placed(last: Mapping[str, Mapping[str, Any]], extent: Extent, height: int) 
     return dict(zip(last, spread(wanted, _LABEL_GAP / height, low=0.0, high=1.0), strict=True))
 
 
-def finish(layers: Sequence[alt.Chart], height: float | int) -> alt.LayerChart:
-    """The layers as one chart as wide as its place, with the page's type and lines."""
-    axis = {
-        "labelColor": LIGHT["soft"],
-        "titleColor": LIGHT["soft"],
-        "gridColor": LIGHT["line"],
-        "domain": False,
-        "ticks": False,
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-        "labelPadding": 7,
-        "titlePadding": 9,
-        "labelOverlap": True,
-    }
-    return (
-        alt.LayerChart(layer=list(layers))
-        .properties(width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-        .add_params(alt.param(name="hidden", value=[]), alt.param(name="narrow", value=False))
-        .configure(
-            font=FONT, background="transparent", padding={"left": 2, "right": 2, "top": 4, "bottom": 2}, aria=False
-        )
-        .configure_view(stroke=None)
-        .configure_axis(**axis)
-        .configure_text(fontSize=12)
+def finish(
+    layers: Sequence[alt.Chart], height: float | int, records: Sequence[Mapping[str, Any]] | None = None
+) -> alt.LayerChart:
+    """The layers as one chart as wide as its place, with the page's type and lines.
+
+    Args:
+        layers: from the back to the front.
+        height: of the plot, pixels.
+        records: the rows of those layers that bring none.
+
+    Returns:
+        The chart.
+    """
+    axis = alt.AxisConfig(
+        labelColor=LIGHT["soft"],
+        titleColor=LIGHT["soft"],
+        gridColor=LIGHT["line"],
+        domain=False,
+        ticks=False,
+        labelFontSize=12,
+        titleFontSize=12,
+        titleFontWeight="normal",
+        labelPadding=7,
+        titlePadding=9,
+        labelOverlap=True,
+    )
+    # In one call: each method of a chart would copy all of its rows.
+    return alt.LayerChart(
+        data=alt.Undefined if records is None else alt.InlineData(list(records)),
+        layer=list(layers),
+        width="container",
+        height=height,
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        params=[alt.VariableParameter(name="hidden", value=[]), alt.VariableParameter(name="narrow", value=False)],
+        config=alt.Config(
+            font=FONT,
+            background="transparent",
+            padding={"left": 2, "right": 2, "top": 4, "bottom": 2},
+            aria=False,
+            view=alt.ViewConfig(stroke=None),
+            axis=axis,
+            text=alt.MarkConfig(fontSize=12),
+        ),
     )

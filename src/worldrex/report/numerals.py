@@ -34,7 +34,7 @@ def duration(seconds: float | int | None) -> str:
     """Seconds as a person says them: 3.1 s, 2 min 05 s, 1 h 02 min."""
     if seconds is None:
         return "–"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

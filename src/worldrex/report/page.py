@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from worldrex.report.palette import (
     with_variables,
 )
 from worldrex.report.scales import extent
+from worldrex.runs import atomic_file
 
 _HERE = Path(__file__).parent
 _MODEL_NAMES = {"erm": "ERM", "penalized": "Penalized", "plain": "Plain penalty"}
@@ -61,22 +61,20 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
         out: the file to write; a reader never sees half of it.
 
     Raises:
-        ReportError: no folder, a folder that is no run folder, or a file that cannot be read or written.
+        ReportError: no folder, a folder that is no run folder, or a file that cannot be read.
+        RunError: the page cannot be written.
     """
     if not folders:
         raise ReportError("There is no run folder to report on. Name at least one.")
     text = render_page([read_run(Path(folder)) for folder in folders])
-    draft = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(out)
     except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ReportError(f"{out} cannot be written ({error.strerror}). Name another file with --out.") from error
+        raise ReportError(
+            f"cannot make the folder {out.parent}: {error.strerror}. Name another file with --out."
+        ) from error
+    with atomic_file(out) as file:
+        file.write(text.encode())
 
 
 def render_page(runs: Sequence[Run]) -> str:
@@ -92,7 +90,7 @@ def render_page(runs: Sequence[Run]) -> str:
     environment.tests["estimate"] = lambda cell: isinstance(cell, tables.Estimate)
     shown = [_parts(run, f"run{index}") for index, run in enumerate(runs, start=1)]
     charts = {
-        figure.name: with_variables(figure.chart.to_dict())
+        figure.name: with_variables(figure.chart.to_dict(validate=False))
         for parts in shown
         for group in parts["figures"].values()
         for figure in group
@@ -130,7 +128,8 @@ def _parts(run: Run, name: str) -> dict[str, Any]:
     training, training_keys = _training(run, name)
     compared = tables.models(summary)
     model_keys = [Key(model.key, model.name, MODEL_STYLES[model.key], model.description) for model in compared]
-    floor = any(errors.get("noise_floor") is not None for errors in summary["unlogged"].values())
+    floor = any(tables.noise_floor(errors) is not None for errors in summary["unlogged"].values())
+    noiseless = not floor and any(errors.get("noise_floor") is not None for errors in summary["unlogged"].values())
     floor_key = Key("noise_floor", "noise floor", MODEL_STYLES["noise_floor"], "error of the true model")
     truth_key = Key("truth", "truth", MODEL_STYLES["truth"])
     trained, left_out = tables.trained_on(summary), tables.left_out(summary)
@@ -162,6 +161,7 @@ def _parts(run: Run, name: str) -> dict[str, Any]:
             "training": training_keys,
         },
         "floor": floor,
+        "noiseless": noiseless,
         "come_together": alternatives.come_together(summary),
         "below_floor": alternatives.below_floor(summary),
         "logged": tables.errors(summary, "logged", "Squared error on held-out episodes of the logged behaviors"),

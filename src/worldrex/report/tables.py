@@ -74,17 +74,23 @@ def error_of(errors: Record, model: str) -> Estimate:
     return Estimate(errors.get(model), low, high)
 
 
+def noise_floor(errors: Record) -> float | int | None:
+    """The noise floor to measure errors by: None where it is not known, or so small that multiples of it say nothing."""
+    floor = errors.get("noise_floor")
+    scored = [value for name in ("erm", "chosen", "penalized", "plain") if (value := errors.get(name)) is not None]
+    return floor if floor and floor >= 1e-3 * min(scored, default=0) else None
+
+
 def key_numbers(summary: Record) -> tuple[KeyNumber, ...]:
     """The two or three quantities that the verdict rests on."""
     compared = [model for model in models(summary) if model.key != "plain"]
     found = []
-    floors = [errors.get("noise_floor") for errors in summary["unlogged"].values()]
-    if floors:
-        known = all(floors)
+    if summary["unlogged"]:
+        known = all(noise_floor(part) for part in summary["unlogged"].values())
         worst = {}
         for model in compared:
             errors = [
-                (numerals.ratio(part.get(model.key), part["noise_floor"]) if known else part.get(model.key), behavior)
+                (numerals.ratio(part.get(model.key), noise_floor(part)) if known else part.get(model.key), behavior)
                 for behavior, part in summary["unlogged"].items()
             ]
             worst[model] = max(((error, name) for error, name in errors if error is not None), default=(None, ""))

@@ -43,8 +43,11 @@ class _NumpyLike:
     def is_integer(self, x: Array) -> bool:
         return bool(self.xp.issubdtype(self.xp.asarray(x).dtype, self.xp.integer))
 
-    def broadcast(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.xp.broadcast_to(x, shape)
+    def broadcast(self, x: Array, like: Array) -> Array:
+        return self.xp.broadcast_to(x, like.shape)
+
+    def concrete(self, x: Array) -> np.ndarray | None:
+        return np.asarray(x)
 
     def accumulator(self, x: Array) -> Array:
         return self.xp.asarray(x, self.xp.float32) if x.dtype.itemsize < 4 else x
@@ -63,6 +66,13 @@ class _NumpyLike:
 
 
 class _Jax(_NumpyLike):
+    def __init__(self, jax: Any) -> None:
+        super().__init__(jax.numpy)
+        self.tracer = jax.core.Tracer
+
+    def concrete(self, x: Array) -> np.ndarray | None:
+        return None if isinstance(x, self.tracer) else np.asarray(x)
+
     def _scatter_add(self, values: Array, slots: Array, num_slots: int) -> Array:
         return self.xp.zeros(num_slots, values.dtype).at[slots].add(values, mode="promise_in_bounds")
 
@@ -82,17 +92,23 @@ class _Torch:
         return x.reshape(-1, x.shape[-1]).sum(dim=0)
 
     def cast(self, x: Array, like: Array) -> Array:
-        return self.torch.as_tensor(x, dtype=like.dtype, device=like.device)
+        return self.torch.as_tensor(_writable(x), dtype=like.dtype, device=like.device)
 
     def integers(self, x: Array, like: Array) -> Array:
-        return self.torch.as_tensor(x, device=like.device).long()
+        return self.torch.as_tensor(_writable(x), device=like.device).long()
 
     def is_integer(self, x: Array) -> bool:
-        dtype = self.torch.as_tensor(x).dtype
+        dtype = x.dtype
         return not (dtype.is_floating_point or dtype.is_complex or dtype == self.torch.bool)
 
-    def broadcast(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.torch.broadcast_to(x, shape)
+    def broadcast(self, x: Array, like: Array) -> Array:
+        return self.torch.broadcast_to(x, like.shape)
+
+    def concrete(self, x: Array) -> np.ndarray | None:
+        try:
+            return x.detach().cpu().numpy()
+        except RuntimeError:  # under `torch.func.vmap`, or on the meta device
+            return None
 
     def accumulator(self, x: Array) -> Array:
         return x.float() if x.element_size() < 4 else x
@@ -103,6 +119,11 @@ class _Torch:
     def group_sum(self, values: Array, slots: Array, num_slots: int) -> Array:
         zeros = values.new_zeros((*values.shape[:-1], num_slots))
         return zeros.scatter_add(-1, slots, values)
+
+
+def _writable(x: Array) -> Array:
+    """A copy of a NumPy array that may not be written to, of which PyTorch would warn."""
+    return x.copy() if isinstance(x, np.ndarray) and not x.flags.writeable else x
 
 
 class _TensorFlow:
@@ -120,7 +141,8 @@ class _TensorFlow:
         return self.tf.reduce_sum(self.tf.reshape(x, (-1, x.shape[-1])), axis=0)
 
     def cast(self, x: Array, like: Array) -> Array:
-        return self.tf.cast(x, like.dtype)
+        # `tf.cast` would take a Python number through float32.
+        return self.tf.cast(x, like.dtype) if hasattr(x, "dtype") else self.tf.constant(x, like.dtype)
 
     def integers(self, x: Array, like: Array) -> Array:
         del like
@@ -129,8 +151,14 @@ class _TensorFlow:
     def is_integer(self, x: Array) -> bool:
         return self.tf.convert_to_tensor(x).dtype.is_integer
 
-    def broadcast(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return self.tf.broadcast_to(x, shape)
+    def broadcast(self, x: Array, like: Array) -> Array:
+        return self.tf.broadcast_to(x, self.tf.shape(like))
+
+    def concrete(self, x: Array) -> np.ndarray | None:
+        try:
+            return x.numpy()
+        except (AttributeError, NotImplementedError):  # inside `tf.function`: a symbolic tensor, a variable
+            return None
 
     def accumulator(self, x: Array) -> Array:
         return self.tf.cast(x, self.tf.float32) if x.dtype.size < 4 else x
@@ -140,8 +168,8 @@ class _TensorFlow:
 
     def group_sum(self, values: Array, slots: Array, num_slots: int) -> Array:
         lead = self.tf.shape(values)[:-1]
-        rows = self.tf.reshape(slots, (-1, slots.shape[-1]))
-        count = self.tf.shape(rows)[0]
+        count = self.tf.reduce_prod(lead)
+        rows = self.tf.reshape(slots, (count, self.tf.shape(slots)[-1]))
         flat = rows + self.tf.range(count)[:, None] * num_slots
         sums = self.tf.math.unsorted_segment_sum(
             self.tf.reshape(values, (-1,)), self.tf.reshape(flat, (-1,)), count * num_slots
@@ -161,7 +189,7 @@ def framework_of(x: Array) -> Framework:
     """
     for name, is_ours, make in (
         ("numpy", lambda m: isinstance(x, m.ndarray | m.generic), _NumpyLike),
-        ("jax", lambda m: isinstance(x, m.Array), lambda m: _Jax(m.numpy)),
+        ("jax", lambda m: isinstance(x, m.Array), _Jax),
         ("torch", lambda m: isinstance(x, m.Tensor), _Torch),
         ("tensorflow", lambda m: isinstance(x, m.Tensor | m.Variable), _TensorFlow),
     ):
@@ -175,11 +203,6 @@ def framework_of(x: Array) -> Framework:
     )
 
 
-def is_concrete(x: Array) -> bool:
-    """Whether the values of `x` can be looked at now: False for a tracer of JAX or a symbolic tensor of TensorFlow."""
-    if isinstance(x, np.ndarray | np.generic):
-        return True
-    jax, tf = sys.modules.get("jax"), sys.modules.get("tensorflow")
-    if jax is not None and isinstance(x, jax.core.Tracer):
-        return False
-    return not (tf is not None and isinstance(x, tf.Tensor) and not hasattr(x, "numpy"))
+def concrete(x: Array) -> np.ndarray | None:
+    """The values of `x`, or None where they cannot be looked at now: under `jit` or `vmap`, inside `tf.function`."""
+    return framework_of(x).concrete(x)

@@ -1,0 +1,43 @@
+"""`worldrex score`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from worldrex.data import DataError, load
+from worldrex.dynamics import load_model
+from worldrex.evaluation import score
+from worldrex.summary_tables import score_table
+from worldrex.terminal import Terminal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Risk of a model under each behavior of a log: squared error, likelihood, coverage."""
+
+    model: tyro.conf.Positional[Path]
+    """Folder of a model, or a run folder."""
+    paths: tyro.conf.Positional[tuple[Path, ...]]
+    """Files of logged transitions (Parquet or NPZ)."""
+    behavior_cycle: int | None = None
+    """Where files do not name behaviors: episode i was logged by behavior i mod this."""
+    json: bool = False
+    """Print the scores as JSON on stdout."""
+
+
+def main(command: Command, terminal: Terminal) -> dict[str, Any]:
+    """Score the model on the files together, in units of the outputs that it was trained on."""
+    model = load_model(command.model)
+    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
+    width = model.normalizer.input_mean.shape[-1]
+    if (data.obs.shape[1], data.action.shape[1]) != (model.obs_dims, width - model.obs_dims):
+        raise DataError(
+            f"the log's obs and action are {data.obs.shape[1]} and {data.action.shape[1]} wide, the model's "
+            f"{model.obs_dims} and {width - model.obs_dims}: score it on logs of the system that it was fitted on."
+        )
+    scores = score({"model": model}, data, np.asarray(model.normalizer.output_std, np.float64))
+    terminal.say(score_table(scores))
+    return {"format": 1, "kind": "score", "behaviors": scores}

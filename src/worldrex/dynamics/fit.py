@@ -1,0 +1,68 @@
+"""Fit world models: one, or several that differ in their penalty, as one program."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import jax
+import numpy as np
+
+from worldrex import risk
+from worldrex.data import Transitions, require_valid
+from worldrex.dynamics.model import WorldModel
+from worldrex.dynamics.sweep import Progress, Run, Sweep, train
+from worldrex.dynamics.training import TrainConfig
+
+
+@dataclass(frozen=True)
+class FitConfig(TrainConfig):
+    """How one world model is fitted."""
+
+    penalty: risk.PenaltyName = "variance"
+    """Penalty on the spread of the behaviors' risks."""
+    weight: float = 100.0
+    """Weight of the penalty; 0 is empirical risk minimization (ERM)."""
+    debiased: bool = True
+    """Take the mini-batch's sampling noise out of the penalty."""
+
+
+def fit(
+    data: Transitions, config: FitConfig | None = None, *,
+    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
+) -> WorldModel:  # fmt: skip
+    """Fit an ensemble to the log, its risk made even over the behaviors.
+
+    **Arguments:**
+
+    - `data`: the log.
+    - `config`: penalty, weight and training.
+    - `report`, `tick`: called while it trains, as by `train`.
+
+    **Returns:** the `WorldModel` of the elites. **Raises:** `DataError` for data that cannot be used, `TrainingError`.
+    """
+    config = config or FitConfig()
+    require_valid(data)
+    run = Run(config.penalty, config.weight, config.debiased, None, config.seed)
+    return fit_runs(data, [run], config, report=report, tick=tick)[0][0]
+
+
+def fit_runs(
+    data: Transitions, runs: Sequence[Run], config: TrainConfig, *,
+    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
+) -> tuple[list[WorldModel], Sweep]:  # fmt: skip
+    """A model for each run, all trained as one program on the same records in the same order."""
+    sweep = train(data, runs, config, report=report, tick=tick)
+    return [model_of_run(sweep, number, run, data, config) for number, run in enumerate(runs)], sweep
+
+
+def model_of_run(sweep: Sweep, number: int, run: Run, data: Transitions, config: TrainConfig) -> WorldModel:
+    """The world model of one run of a sweep: its members, and as elites those with the lowest held-out objective."""
+    # Stable, so that equal members keep their order.
+    elites = np.sort(np.argsort(sweep.holdout_objective[number], kind="stable")[: config.elites])
+    return WorldModel(
+        networks=jax.tree.map(lambda x: x[number], sweep.networks),
+        normalizer=jax.tree.map(lambda x: x[number], sweep.normalizers),
+        elites=elites,
+        obs_dims=data.obs.shape[1],
+        behavior_names=data.behavior_names,
+        trained={**asdict(config), **asdict(run)},
+    )

@@ -1,0 +1,145 @@
+"""Leave one behavior out: how a model fares under a behavior that it never saw, for each weight of the penalty."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from worldrex import risk
+from worldrex.data import DataError, Transitions, require_valid
+from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, model_of_run, train
+from worldrex.evaluation.model_error import output_scale, squared_errors
+from worldrex.evaluation.selection import LeftOut, Selection, select
+from worldrex.evaluation.statistics import by_cluster
+
+FEWEST_RECORDS = 50
+
+
+@dataclass(frozen=True)
+class CrossvalConfig(TrainConfig):
+    """Which weights to compare, and how each of the trainings goes: smaller than the final one, since there are many."""
+
+    penalty: risk.PenaltyName = "variance"
+    """Penalty on the spread of the behaviors' risks."""
+    weights: tuple[float, ...] = (0.0, 1.0, 10.0, 30.0, 100.0, 300.0)
+    """Weights to compare; 0, ERM, is always among them."""
+    debiased: bool = True
+    """Take the mini-batch's sampling noise out of the penalty."""
+    seeds: int = 3
+    """Trainings of each weight and fold."""
+    members: int = 2
+    elites: int = 2
+    batch: int = 256
+    warmup_steps: int = 1000
+    steps: int = 3000
+
+
+@dataclass(frozen=True)
+class CrossvalTable:
+    """Left-out risks, and the weight that they choose."""
+
+    rows: list[dict[str, Any]]
+    """One object for each weight, left-out behavior and seed: penalty, weight, behavior, seed, risk."""
+    selection: Selection
+    compile_seconds: float
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "CrossvalTable":
+        """The table that `to_json` told."""
+        return cls(content["crossval"], Selection.from_json(content["selection"]), content["compile_seconds"])
+
+    def to_json(self) -> dict[str, Any]:
+        """As summary.json has it."""
+        return {"crossval": self.rows, "selection": asdict(self.selection), "compile_seconds": self.compile_seconds}
+
+
+def require_comparable(data: Transitions) -> None:
+    """Raise `DataError` unless the log has two behaviors or more, each with `FEWEST_RECORDS` records and two episodes."""
+    counts = np.bincount(data.behavior, minlength=data.num_behaviors)
+    present = np.flatnonzero(counts)
+    if len(present) < 2:
+        raise DataError(
+            f"the log has one behavior only, {data.behavior_names[present[0]]!r} ({len(data):,} records). worldrex compares "
+            "behaviors and needs at least two, three to choose a weight: add a log of another policy, or, if several "
+            "policies took turns, say so with --behavior-cycle. For a plain model of one behavior: "
+            "`worldrex fit --weight 0`."
+        )
+    few = [int(behavior) for behavior in present if counts[behavior] < FEWEST_RECORDS]
+    if few:
+        named = ", ".join(f"{data.behavior_names[b]!r} ({counts[b]})" for b in few[:5])
+        raise DataError(
+            f"{len(few)} of {len(present)} behaviors have fewer than {FEWEST_RECORDS} records: {named}. A risk of so few says "
+            "nothing when that behavior is left out: collect more, leave its file out, or log it under one name with "
+            "another behavior."
+        )
+
+
+def crossval(
+    data: Transitions, config: CrossvalConfig | None = None, *,
+    report: Callable[[Progress, list[Run]], None] | None = None, tick: Callable[[int, int], None] | None = None,
+) -> CrossvalTable:  # fmt: skip
+    """Train with each behavior left out in turn, for each weight and seed, all as one program; choose the weight.
+
+    **Arguments:**
+
+    - `data`: the log of two behaviors or more. With two, a fold trains on one, where every penalty is zero: then only
+      ERM is trained, and no weight is chosen.
+    - `config`: weights, seeds and training.
+    - `report` (also told the runs), `tick`: called while it trains, as by `train`.
+
+    **Returns:** `CrossvalTable`; risks are squared errors of the ensemble's mean in units of the whole log's outputs.
+
+    **Raises:** `DataError` for data that cannot be compared.
+    """
+    config = config or CrossvalConfig()
+    require_valid(data)
+    require_comparable(data)
+    folds = [int(behavior) for behavior in np.unique(data.behavior)]
+    weights = sorted({0.0, *map(float, config.weights)}) if len(folds) > 2 else [0.0]
+    seeds = [config.seed + number for number in range(config.seeds)]
+    runs = [
+        Run(config.penalty, weight, config.debiased, fold, seed)
+        for fold in folds
+        for weight in weights
+        for seed in seeds
+    ]
+    tell = None if report is None else lambda progress: report(progress, runs)
+    sweep = train(data, runs, config, report=tell, tick=tick)
+    scale = output_scale(data)
+    rows, left_out = [], []
+    for fold in folds:
+        part = data.rows(data.behavior == fold)
+        of_fold = [(number, run) for number, run in enumerate(runs) if run.left_out == fold]
+        errors = [
+            squared_errors(model_of_run(sweep, number, run, data, config), part, scale).mean(1)
+            for number, run in of_fold
+        ]
+        for (_, run), error in zip(of_fold, errors, strict=True):
+            row = {
+                "penalty": run.penalty,
+                "weight": run.weight,
+                "behavior": data.behavior_names[fold],
+                "seed": run.seed,
+            }
+            rows.append({**row, "risk": float(error.mean())})
+        sums, counts = by_cluster(np.stack(errors, axis=1), part.episode)
+        left_out.append(LeftOut(data.behavior_names[fold], sums.reshape(len(weights), len(seeds), -1), counts))
+    selection = select(weights, left_out, _trained(sweep, runs, weights, data), seed=config.seed)
+    return CrossvalTable(rows, selection, sweep.compile_seconds)
+
+
+def _trained(
+    sweep: Sweep, runs: list[Run], weights: list[float], data: Transitions
+) -> dict[str, Float64[np.ndarray, "weight run"]]:
+    """Held-out-episode risk of each behavior in the runs that trained on it, by weight."""
+    # In units of each run's own outputs: good for the curves of one behavior over the weights.
+    risks = sweep.holdout_risk.mean(1)
+    of_weight = np.array([weights.index(run.weight) for run in runs])
+    curves = {}
+    for behavior, name in enumerate(data.behavior_names):
+        trained = np.isfinite(risks[:, behavior])
+        if trained.any():
+            curves[name] = np.stack([risks[(of_weight == w) & trained, behavior] for w in range(len(weights))])
+    return curves

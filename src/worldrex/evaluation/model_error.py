@@ -1,0 +1,125 @@
+"""Squared error, likelihood and coverage of a model's predictions under each behavior of a log."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from worldrex.data import Transitions
+from worldrex.dynamics import ModelError, WorldModel
+from worldrex.evaluation.statistics import by_cluster, cluster_means, interval, resample
+
+BLOCK = 8192  # records predicted at once: bounds the memory, and compiles one shape for every log
+DRAWS = 1000
+NORMAL_95 = 1.959964
+
+
+def outputs_of(data: Transitions) -> Float32[np.ndarray, "record output"]:
+    """What a model predicts of each record: next_obs - obs, then the reward."""
+    return np.concatenate([data.next_obs - data.obs, data.reward[:, None]], axis=1)
+
+
+def output_scale(data: Transitions) -> Float64[np.ndarray, " output"]:
+    """Standard deviation of each output over a log: errors in these units are "normalized". 1 for a constant output."""
+    std = outputs_of(data).std(axis=0, dtype=np.float64)
+    return np.where(std > 0, std, 1.0)
+
+
+def predict_outputs(model: WorldModel, data: Transitions) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the elites' mixture, `[record, output]` each, in the data's own units."""
+    means, stds = [], []
+    for start in range(0, len(data), BLOCK):
+        obs, action = data.obs[start : start + BLOCK], data.action[start : start + BLOCK]
+        short = BLOCK - len(obs)
+        prediction = model.predict(np.pad(obs, ((0, short), (0, 0))), np.pad(action, ((0, short), (0, 0))))
+        mean = np.column_stack([prediction.next_obs, prediction.reward])[: len(obs)]
+        mean[:, :-1] -= obs
+        means.append(mean)
+        stds.append(np.column_stack([prediction.next_obs_std, prediction.reward_std])[: len(obs)])
+    return np.concatenate(means), np.concatenate(stds)
+
+
+def squared_errors(
+    model: WorldModel, data: Transitions, scale: Float[np.ndarray, " output"]
+) -> Float64[np.ndarray, "record output"]:
+    """Squared error of the elites' mean, ((prediction - truth) / scale)^2, of each record and output."""
+    mean, _ = predict_outputs(model, data)
+    return np.square((mean.astype(np.float64) - outputs_of(data)) / scale)
+
+
+def score(
+    models: Mapping[str, WorldModel], data: Transitions, scale: Float[np.ndarray, " output"], *,
+    floor: Float[np.ndarray, "record output"] | None = None, seed: int = 0,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Mean squared error of each model under each behavior, in normalized units, with 95 % intervals over episodes.
+
+    **Arguments:**
+
+    - `models`: by name.
+    - `data`: the log to score on.
+    - `scale`: of `output_scale`, of the log that the models learned from.
+    - `floor`: squared error of the true model in the data's own units, where it is known.
+
+    **Returns:** for each behavior: each model's error; `intervals` of them; `noise_floor` or None; `outputs`, the
+    errors of each output; `nll` and `coverage` of the central 95 % interval of each model. All paired: the same
+    episodes are drawn for each model.
+    """
+    if floor is not None:
+        floor = floor / np.square(scale)
+    table: dict[str, dict[str, Any]] = {}
+    for behavior, name in enumerate(data.behavior_names):
+        rows = np.flatnonzero(data.behavior == behavior)
+        if not len(rows):
+            continue
+        part = data.rows(rows)
+        draws = resample(len(np.unique(part.episode)), DRAWS, rng=np.random.default_rng([seed, behavior]))
+        entry: dict[str, Any] = {"intervals": {}, "outputs": {}, "nll": {}, "coverage": {}}
+        for model_name, model in models.items():
+            mean, std = predict_outputs(model, part)
+            gap = (mean.astype(np.float64) - outputs_of(part)) / scale
+            spread = std.astype(np.float64) / scale
+            entry[model_name] = float(np.square(gap).mean())
+            entry["outputs"][model_name] = np.square(gap).mean(0)
+            low, high = interval(cluster_means(*by_cluster(np.square(gap).mean(1), part.episode), draws))
+            entry["intervals"][model_name] = [float(low), float(high)]
+            # Of a Gaussian density per output, in nats, in normalized units.
+            entry["nll"][model_name] = float(
+                (0.5 * np.square(gap / spread) + np.log(spread * np.sqrt(2 * np.pi))).mean()
+            )
+            entry["coverage"][model_name] = float((np.abs(gap) <= NORMAL_95 * spread).mean())
+        entry["noise_floor"] = None if floor is None else float(floor[rows].mean())
+        if floor is not None:
+            entry["outputs"]["noise_floor"] = floor[rows].mean(0)
+        table[name] = entry
+    return table
+
+
+def action_slope(
+    model: WorldModel, obs: Float[np.ndarray, "record obs"], action: Float[np.ndarray, "record act"]
+) -> Float64[np.ndarray, "output act"]:
+    """Mean over the records of the derivative of the predicted outputs in the action, in the data's own units."""
+    if not len(obs):
+        raise ModelError("the slope in the action needs at least one record")
+    total = np.zeros((model.normalizer.output_mean.shape[-1], action.shape[1]))
+    for start in range(0, len(obs), BLOCK):
+        stop = start + BLOCK
+        total += np.asarray(_slope_sum(model, obs[start:stop], action[start:stop]), np.float64)
+    return total / len(obs)
+
+
+def _slope_sum(model: WorldModel, obs: np.ndarray, action: np.ndarray) -> jax.Array:
+    # One forward derivative per action: each output of a record depends on that record's action only.
+    def outputs(action: jax.Array) -> jax.Array:
+        prediction = model.predict(obs, action)
+        return jnp.concatenate([prediction.next_obs, prediction.reward[:, None]], -1)
+
+    slope_in = partial(jax.jvp, outputs, (jnp.asarray(action),))
+    columns = []
+    for place in range(action.shape[1]):
+        direction = jnp.zeros_like(action).at[:, place].set(1.0)
+        columns.append(slope_in((direction,))[1].sum(0))
+    return jnp.stack(columns, -1)

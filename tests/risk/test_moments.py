@@ -1,0 +1,247 @@
+from functools import reduce
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.risk.conftest import assert_moments, loop_moments
+from worldrex import risk
+from worldrex.risk.moments import GroupMoments
+
+QUICK = settings(max_examples=30, deadline=None)
+
+
+def batch(shape, *, num_groups=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(3, 2, shape), rng.integers(0, num_groups - 1, shape), rng.random(shape) < 0.6
+
+
+@pytest.mark.parametrize("shape", [(9,), (2, 3, 9), (2, 1, 2, 9), (3, 1)])
+@pytest.mark.parametrize(
+    ("shared_groups", "mask"), [(False, "none"), (False, "full"), (True, "shared"), (True, "full")]
+)
+def test_moments_are_those_of_a_loop_over_rows_and_groups(framework, shape, shared_groups, mask):
+    losses, groups, counted = batch(shape)
+    groups = groups.reshape(-1, shape[-1])[0] if shared_groups else groups
+    counted = {"none": None, "full": counted, "shared": counted.reshape(-1, shape[-1])[0]}[mask]
+    m = framework.moments(
+        framework.array(losses),
+        framework.array(groups, "int32"),
+        5,
+        None if counted is None else framework.array(counted, "bool"),
+    )
+    assert {tuple(x.shape) for x in m} == {(*shape[:-1], 5)}
+    assert_moments(m, loop_moments(losses, groups, 5, counted), rtol=1e-5, framework=framework)
+    assert not framework.numpy(m.count)[..., 4].any(), "nobody is in the last group"
+
+
+def test_leading_axes_are_a_loop_over_rows():
+    losses, groups, mask = batch((2, 3, 9))
+    whole = risk.group_moments(losses, groups, 5, mask)
+    for row in np.ndindex(2, 3):
+        alone = risk.group_moments(losses[row], groups[row], 5, mask[row])
+        for a, b in zip(whole, alone, strict=True):
+            np.testing.assert_array_equal(a[row], b)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_moments_work_compiled(framework, compiled):
+    losses, groups, mask = batch((2, 9))
+    f = lambda *xs: risk.group_moments(xs[0], xs[1], 5, xs[2])  # noqa: E731
+    arrays = framework.array(losses), framework.array(groups, "int32"), framework.array(mask, "bool")
+    m = (framework.compiled(f) if compiled else f)(*arrays)
+    assert_moments(m, loop_moments(losses, groups, 5, mask), rtol=1e-5, framework=framework)
+
+
+def test_no_records_are_no_groups(framework):
+    for shape in ((0,), (3, 0), (0, 4)):
+        groups = framework.array(np.zeros(shape), "int32")
+        m = framework.moments(framework.array(np.zeros(shape)), groups, 2)
+        for x in m:
+            np.testing.assert_array_equal(framework.numpy(x), np.zeros((*shape[:-1], 2)))
+
+
+def test_masked_records_do_not_touch_values_whatever_they_hold(framework):
+    losses, groups, mask = batch((2, 9))
+    dirty = np.where(mask, losses, np.resize([np.nan, np.inf, -np.inf], losses.shape))
+    ids = np.where(mask, groups, -7)
+    m = framework.moments(framework.array(dirty), framework.array(ids, "int32"), 5, framework.array(mask, "bool"))
+    clean = framework.moments(
+        framework.array(losses), framework.array(groups, "int32"), 5, framework.array(mask, "bool")
+    )
+    assert_moments(m, [framework.numpy(x) for x in clean], rtol=0, framework=framework)
+    assert_moments(m, loop_moments(losses, groups, 5, mask), rtol=1e-5, framework=framework)
+
+
+@pytest.mark.parametrize("penalty", risk.PENALTIES)
+def test_masked_records_do_not_touch_gradients_whatever_they_hold(differentiable, penalty):
+    losses, groups, mask = batch((9,), seed=3)
+    dirty = np.where(mask, losses, np.resize([np.nan, np.inf, -np.inf], losses.shape))
+
+    def total(x, groups, counted):
+        return risk.objective(risk.group_moments(x, groups, 5, counted), penalty=penalty, weight=3.0)
+
+    array = differentiable.array
+    gradient = differentiable.grad(lambda x: total(x, array(groups, "int32"), array(mask, "bool")), array(dirty))
+    np.testing.assert_array_equal(gradient[~mask], 0)
+    alone = differentiable.grad(lambda x: total(x, array(groups[mask], "int32"), None), array(losses[mask]))
+    np.testing.assert_allclose(gradient[mask], alone, rtol=1e-5, atol=1e-7)
+
+
+def test_unmasked_infinite_and_nan_losses_show_in_their_own_group_alone():
+    losses, groups = np.array([1.0, np.inf, 3.0, np.nan]), np.array([0, 1, 2, 3])
+    with np.errstate(invalid="ignore"):
+        m = risk.group_moments(losses, groups, 5)
+    np.testing.assert_array_equal(m.mean, [1, np.inf, 3, np.nan, 0])
+    np.testing.assert_array_equal(m.m2[[0, 2, 4]], 0)
+    m = risk.group_moments(jnp.asarray(losses, jnp.float32), groups, 5)
+    np.testing.assert_array_equal(m.mean, [1, np.inf, 3, np.nan, 0])
+
+
+@pytest.mark.parametrize(
+    ("groups", "match"),
+    [
+        ([0, 1, 3], r"ids from 0 to 3; expected 0\.\.2 \(num_groups=3\)"),
+        ([0, -1, 2], r"ids from -1 to 2; expected 0\.\.2"),
+        (np.array([0.0, 1.0, 2.0], np.float32), r"dtype .*float32.*; expected integers"),
+        (np.array([True, False, True]), r"dtype .*bool.*; expected integers"),
+        ([0, 1], r"groups has shape \(2,\); expected \(2, 3\), as losses, or \(3,\)"),
+        ([[0, 1, 2]], r"groups has shape \(1, 3\)"),
+    ],
+)
+def test_ids_that_are_no_groups_are_refused(framework, groups, match):
+    ids = np.asarray(groups)
+    ids = framework.array(ids, "int32" if ids.dtype.kind == "i" else ids.dtype.name)
+    with pytest.raises(risk.RiskError, match=match):
+        risk.group_moments(framework.array(np.zeros((2, 3))), ids, 3)
+
+
+def test_other_bad_input_is_refused(framework):
+    losses, groups = framework.array(np.zeros((2, 3))), framework.array([0, 1, 2], "int32")
+    with pytest.raises(risk.RiskError, match="num_groups is 0; expected at least 1"):
+        risk.group_moments(losses, groups, 0)
+    with pytest.raises(risk.RiskError, match=r"mask has shape \(3, 2\)"):
+        risk.group_moments(losses, groups, 3, framework.array(np.ones((3, 2)), "bool"))
+    for dtype in ("float32", "int32"):
+        with pytest.raises(risk.RiskError, match=rf"mask has dtype .*{dtype}.*; expected booleans"):
+            risk.group_moments(losses, groups, 3, framework.array([1, 2, 0], dtype))
+    with pytest.raises(risk.RiskError, match="losses is a scalar"):
+        risk.group_moments(framework.array(1.0), framework.array(1, "int32"), 3)
+    with pytest.raises(risk.RiskError, match=r"got builtins\.list"):
+        risk.group_moments(losses, [0, 1, 2], 3)
+
+
+def test_ids_out_of_range_are_dropped_when_compiled(compiling):
+    losses = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    groups = np.array([0, -1, 1, 3, 2**31 - 1])
+    f = compiling.compiled(lambda losses, groups: risk.group_moments(losses, groups, 3))
+    m = f(compiling.array(losses), compiling.array(groups, "int32"))
+    np.testing.assert_array_equal(compiling.numpy(m.count), [1, 1, 0])
+    np.testing.assert_array_equal(compiling.numpy(m.mean), [1, 4, 0])
+    for not_ids in (compiling.array(losses), compiling.array(losses > 2, "bool")):
+        with pytest.raises(risk.RiskError, match="expected integers"):
+            f(compiling.array(losses), not_ids)
+
+
+def test_ids_out_of_range_have_no_gradient_under_jit():
+    groups = jnp.array([0, -1, 1, 3, 0])
+    f = jax.jit(jax.grad(lambda x, groups: risk.objective(risk.group_moments(x, groups, 3), weight=2.0)))
+    gradient = f(jnp.array([1.0, jnp.nan, 4.0, jnp.inf, 2.0]), groups)
+    np.testing.assert_array_equal(gradient[jnp.array([1, 3])], 0)
+    kept = jnp.array([0, 2, 4])
+    np.testing.assert_allclose(gradient[kept], f(jnp.array([1.0, 4.0, 2.0]), groups[kept]), rtol=1e-6)
+
+
+def test_moments_under_vmap_are_rows():
+    losses, groups, mask = batch((4, 9))
+    f = jax.jit(jax.vmap(lambda *xs: risk.group_moments(xs[0], xs[1], 5, xs[2])))
+    m = f(jnp.asarray(losses, jnp.float32), jnp.asarray(groups), jnp.asarray(mask))
+    assert_moments(m, loop_moments(losses, groups, 5, mask), rtol=1e-5)
+
+
+def parts_of(losses, groups, part, num_parts, framework, dtype):
+    """Moments of each part of the records, some of them empty."""
+    return [
+        framework.moments(
+            framework.array(losses, dtype), framework.array(groups, "int32"), 4, framework.array(part == number, "bool")
+        )
+        for number in range(num_parts)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_partition_merges_to_the_whole(framework, seed):
+    rng = np.random.default_rng(seed)
+    losses, groups = rng.gamma(2, 1, (2, 60)), rng.integers(0, 3, (2, 60))
+    num_parts = int(rng.integers(2, 9))
+    part = rng.choice(num_parts, 60, p=rng.dirichlet(np.full(num_parts, 0.5)))
+    for dtype, rtol in (("float32", 1e-5), ("float64", 1e-12)):
+        if dtype in framework.dtypes:
+            merged = reduce(risk.merge, parts_of(losses, groups, part, num_parts, framework, dtype))
+            assert_moments(merged, loop_moments(losses, groups, 4), rtol=rtol, framework=framework)
+
+
+@QUICK
+@given(
+    st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=30),
+    st.permutations(range(5)),
+)
+def test_the_order_of_merging_does_not_matter(records, order):
+    losses, groups, part = (np.array(column) for column in zip(*records, strict=True))
+    parts = [risk.group_moments(losses[part == p], groups[part == p], 4) for p in range(5)]
+    merged = reduce(risk.merge, [parts[p] for p in order])
+    for got, want in zip(merged, loop_moments(losses, groups, 4), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-8)
+
+
+def test_merging_with_nothing_changes_nothing(framework):
+    losses, groups, _ = batch((2, 9))
+    m = framework.moments(framework.array(losses), framework.array(groups, "int32"), 5)
+    nothing = GroupMoments(*(x * 0 for x in m))
+    for merged in (risk.merge(m, nothing), risk.merge(nothing, m)):
+        for got, want in zip(merged, m, strict=True):
+            np.testing.assert_array_equal(framework.numpy(got), framework.numpy(want))
+
+
+@pytest.mark.parametrize("num_records", [40, 3000])
+def test_means_a_million_times_the_spread_lose_nothing(framework, num_records):
+    rng = np.random.default_rng(5)
+    groups = rng.integers(0, 3, num_records)
+    for dtype, epsilon in (("float32", 6e-8), ("float64", 1.1e-16)):
+        if dtype not in framework.dtypes:
+            continue
+        losses = (np.array([1e6, 1.5e6, -2e6])[groups] + rng.normal(size=num_records)).astype(dtype)
+        m = framework.moments(framework.array(losses, dtype), framework.array(groups, "int32"), 3)
+        _, mean, m2 = loop_moments(losses.astype(np.longdouble), groups, 3)
+        np.testing.assert_allclose(framework.numpy(m.mean), mean, rtol=4 * epsilon)
+        np.testing.assert_allclose(framework.numpy(m.m2), m2, rtol={"float32": 1e-5, "float64": 1e-12}[dtype])
+        # A merge works with means that are rounded: it can lose a million epsilon of m2, a naive sum of squares all.
+        part = rng.integers(0, 4, num_records)
+        merged = reduce(risk.merge, parts_of(losses[None], groups[None], part, 4, framework, dtype))
+        np.testing.assert_allclose(framework.numpy(merged.mean)[0, :3], mean, rtol=10 * epsilon)
+        np.testing.assert_allclose(framework.numpy(merged.m2)[0, :3], m2, rtol=1e6 * epsilon)
+
+
+def test_m2_is_never_negative_and_0_for_equal_losses(framework):
+    for value in (0.1, 1e6 + 0.3, -7e-3):
+        m = framework.moments(framework.array(np.full(50, value)), framework.array(np.arange(50) % 3, "int32"), 4)
+        assert framework.numpy(m.m2).min() >= 0
+        np.testing.assert_allclose(framework.numpy(m.m2), 0, atol=1e-12 * value**2)
+
+
+@QUICK
+@given(st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(0, 3)), min_size=1, max_size=20), st.randoms(), st.data())
+def test_order_of_records_and_names_of_groups_do_not_matter(records, random, data):
+    losses, groups = (np.array(column) for column in zip(*records, strict=True))
+    m = risk.group_moments(losses, groups, 4)
+    relabel = np.array(data.draw(st.permutations(range(4))))
+    order = random.sample(range(len(losses)), len(losses))
+    again = risk.group_moments(losses[order], relabel[groups][order], 4)
+    for a, b in zip(m, again, strict=True):
+        np.testing.assert_allclose(b[relabel], a, rtol=1e-12, atol=1e-8)
+    for penalty in risk.PENALTIES:
+        a, b = (risk.objective(x, penalty=penalty, weight=2.0, debiased=False) for x in (m, again))
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-5)

@@ -1,0 +1,141 @@
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worldrex import risk
+
+LOSSES = np.array([[1.0, 3.0, 2.0, 6.0, 5.0], [0.5, 0.5, 4.0, 1.0, 2.5], [1.0, 2.0, 3.0, 4.0, 5.0]])
+GROUPS = np.array([[0, 0, 1, 1, 1], [0, 1, 3, 3, 3], [2, 2, 2, 2, 2]])
+
+
+def moments(framework, dtype="float32"):
+    return framework.moments(framework.array(LOSSES, dtype), framework.array(GROUPS, "int32"), 4)
+
+
+def test_the_penalties_by_name():
+    assert risk.PENALTIES == ("none", "variance", "std", "mad", "worst")
+    m = risk.group_moments(LOSSES, GROUPS, 4)
+    for debiased in (True, False):
+        for name, own in (
+            ("none", np.zeros(3)),
+            ("variance", risk.variance(m, debiased=debiased)),
+            ("std", risk.std(m, debiased=debiased)),
+            ("mad", risk.mean_absolute_deviation(m)),
+            ("worst", risk.worst_excess(m)),
+        ):
+            np.testing.assert_array_equal(risk.penalty_value(m, name, debiased=debiased), own)
+    np.testing.assert_array_equal(risk.penalty_value(m), risk.variance(m, debiased=True))
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [("mean", [19 / 6, 4 / 3 - 1 / 6, 3]), ("sum", [19 / 3, 3.5, 3]), ("pooled", [17 / 5, 8.5 / 5, 3])],
+)
+def test_the_risk_is_the_mean_or_the_sum_of_groups_or_the_mean_of_records(framework, reduce, expected):
+    m = moments(framework)
+    value = risk.objective(m, penalty="none", weight=7.0, reduce=reduce)
+    np.testing.assert_allclose(framework.numpy(value), expected, rtol=1e-6)
+    with_penalty = risk.objective(m, weight=7.0, reduce=reduce) - value
+    np.testing.assert_allclose(
+        framework.numpy(with_penalty), 7 * framework.numpy(risk.variance(m)), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_what_is_left_out_is_mean_risk_and_the_debiased_variance_with_weight_1():
+    m = risk.group_moments(LOSSES, GROUPS, 4)
+    np.testing.assert_array_equal(risk.objective(m), risk.mean_risk(m) + risk.variance(m, debiased=True))
+
+
+def test_debiased_reaches_the_penalty(framework):
+    m = moments(framework)
+    gap = framework.numpy(risk.objective(m, debiased=False, weight=2.0)) - framework.numpy(
+        risk.objective(m, weight=2.0)
+    )
+    plain, debiased = (framework.numpy(risk.variance(m, debiased=x)) for x in (False, True))
+    np.testing.assert_allclose(gap, 2 * (plain - debiased), rtol=1e-5, atol=1e-6)
+    assert (gap[:2] > 0.1).all()
+
+
+def test_a_sum_with_beta_is_k_times_the_mean_with_beta_over_k():
+    m = risk.group_moments(LOSSES, GROUPS, 4)
+    present = (m.count > 0).sum(-1)
+    summed = risk.objective(m, weight=3.0, reduce="sum")
+    np.testing.assert_allclose(summed, present * risk.objective(m, weight=3.0 / present), rtol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1, 1.0, 100.0])
+def test_rescale_divides_by_weights_above_1(framework, weight):
+    for dtype in framework.dtypes:
+        m = moments(framework, dtype)
+        plain, rescaled = (framework.numpy(risk.objective(m, weight=weight, rescale=x)) for x in (False, True))
+        np.testing.assert_allclose(rescaled, plain / max(1.0, weight), rtol=1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_each_row_may_have_its_own_weight(framework):
+    m = moments(framework)
+    weights = [0.0, 0.5, 20.0]
+    for rescale in (False, True):
+        rows = framework.numpy(risk.objective(m, weight=framework.array(weights), rescale=rescale))
+        for row, weight in enumerate(weights):
+            alone = framework.numpy(risk.objective(m, weight=weight, rescale=rescale))[row]
+            np.testing.assert_allclose(rows[row], alone, rtol=1e-6)
+
+
+def test_unknown_names_are_answered_with_the_known_ones():
+    m = risk.group_moments(LOSSES, GROUPS, 4)
+    # Past the annotations that tests enforce.
+    with pytest.raises(risk.RiskError, match="unknown penalty 'irm'; expected one of none, variance, std, mad, worst"):
+        inspect.unwrap(risk.penalty_value)(m, "irm")
+    with pytest.raises(risk.RiskError, match="unknown reduce 'median'; expected one of mean, sum, pooled"):
+        inspect.unwrap(risk.objective)(m, reduce="median")
+
+
+@pytest.mark.parametrize(
+    ("penalty", "reduce"), [*((penalty, "mean") for penalty in risk.PENALTIES), ("none", "sum"), ("none", "pooled")]
+)
+def test_jit_vmap_and_grad_agree_with_rows_one_by_one(penalty, reduce):
+    losses, groups, mask = jnp.asarray(LOSSES, jnp.float32), jnp.asarray(GROUPS), jnp.asarray(LOSSES > 0.7)
+    weights = jnp.array([0.0, 0.5, 20.0])
+
+    def value(losses, groups, mask, weight):
+        m = risk.group_moments(losses, groups, 4, mask)
+        return risk.objective(m, penalty=penalty, weight=weight, reduce=reduce, rescale=True)
+
+    values, gradients = jax.jit(jax.vmap(jax.value_and_grad(value)))(losses, groups, mask, weights)
+    np.testing.assert_allclose(values, jax.jit(value)(losses, groups, mask, weights), rtol=1e-6, atol=1e-7)
+    one_row = jax.jit(jax.value_and_grad(value))
+    for row in range(3):
+        alone = one_row(losses[row], groups[row], mask[row], weights[row])
+        np.testing.assert_allclose(values[row], alone[0], rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(gradients[row], alone[1], rtol=1e-5, atol=1e-6)
+    assert np.isfinite(gradients).all()
+    assert not gradients[~mask].any()
+    assert np.abs(gradients).max() > 0.01
+
+
+def test_the_gradient_in_the_weight_is_the_penalty(differentiable):
+    m = moments(differentiable)
+    gradient = differentiable.grad(lambda weight: risk.objective(m, weight=weight)[0], differentiable.array(3.0))
+    np.testing.assert_allclose(gradient, differentiable.numpy(risk.variance(m))[0], rtol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1e3), st.integers(0, 3)), min_size=1, max_size=12),
+    st.floats(-100, 100),
+    st.floats(0.1, 10),
+)
+def test_a_shift_moves_the_risk_alone_and_a_scale_scales_both(records, shift, scale):
+    losses, groups = (np.array(column) for column in zip(*records, strict=True))
+    m, shifted, scaled = (risk.group_moments(x, groups, 4) for x in (losses, losses + shift, losses * scale))
+    np.testing.assert_allclose(risk.mean_risk(shifted), risk.mean_risk(m) + shift, rtol=1e-9, atol=1e-9)
+    for penalty in risk.PENALTIES:
+        degree = 2 if penalty == "variance" else 1
+        plain = [risk.penalty_value(x, penalty, debiased=False) for x in (m, shifted, scaled)]
+        np.testing.assert_allclose(plain[1], plain[0], rtol=1e-6, atol=1e-5)
+        np.testing.assert_allclose(plain[2], plain[0] * scale**degree, rtol=1e-6, atol=1e-5)
