@@ -4,6 +4,7 @@ import importlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -13,15 +14,18 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from worldrex.risk import group_moments
+from worldrex.risk import PENALTIES, GroupMoments, group_moments, objective
 
 MARKS = {"torch": [pytest.mark.torch], "tensorflow": [pytest.mark.tensorflow]}
+CASES = tuple(product(PENALTIES, (True, False)))
+"""Each penalty, debiased and plain."""
+JITTED_MOMENTS = jax.jit(group_moments, static_argnums=2)
 RTOL = {"float32": 1e-5, "float64": 1e-12}
 
 
 @dataclass(frozen=True)
 class Framework:
-    """How tests make an array, read it, differentiate, compile, and take moments quickly."""
+    """How tests make an array, read it, differentiate, and compile, always or where that is quicker."""
 
     name: str
     array: Callable[..., Any]
@@ -29,8 +33,11 @@ class Framework:
     grad: Callable[[Callable[[Any], Any], Any], np.ndarray]
     compiled: Callable[[Callable[..., Any]], Callable[..., Any]]
     kind: type
-    moments: Callable[..., Any] = group_moments
+    quick: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda f: f
     dtypes: tuple[str, ...] = ("float32", "float64")
+
+    def moments(self, losses: Any, groups: Any, num_groups: int, mask: Any = None) -> GroupMoments:
+        return (JITTED_MOMENTS if self.name == "jax" else group_moments)(losses, groups, num_groups, mask)
 
     def dtype_of(self, x: Any) -> str:
         return str(x.dtype).split("'")[1] if self.name == "tensorflow" else str(x.dtype).removeprefix("torch.")
@@ -62,8 +69,7 @@ def use_jax() -> Framework:
         lambda f, x: np.asarray(jax.jit(jax.grad(f))(x)),
         jax.jit,
         jax.Array,
-        # Operation by operation, each new shape would take seconds to compile.
-        jax.jit(group_moments, static_argnums=2),
+        jax.jit,  # operation by operation, each new shape would take seconds to compile
         ("float32",),  # x64 stays off, as in training
     )
 
@@ -156,3 +162,11 @@ def assert_moments(m: Any, expected: Any, *, rtol: float, framework: Framework |
         want = np.asarray(want)
         np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol * np.abs(want).max(initial=0.0))
     np.testing.assert_array_equal(m[0] if framework is None else framework.numpy(m[0]), expected[0])
+
+
+def objective_of_each(m: GroupMoments, weight: float = 3.0) -> list[Any]:
+    """The objective of row k with penalty k of `CASES`, so that one gradient shows those of all."""
+    return [
+        objective(GroupMoments(*(x[row] for x in m)), penalty=penalty, debiased=debiased, weight=weight)
+        for row, (penalty, debiased) in enumerate(CASES)
+    ]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.risk.conftest import RTOL, assert_moments, loop_moments
+from tests.risk.conftest import CASES, RTOL, assert_moments, loop_moments
 from worldrex import risk
 from worldrex.risk.arrays import concrete, framework_of
 
@@ -31,33 +31,24 @@ def test_importing_and_using_risk_imports_no_framework(use):
     assert (answer.stdout.strip(), answer.stderr) == ("[]", "")
 
 
-def test_answers_are_the_frameworks_own_in_the_dtype_of_the_losses(framework):
-    for dtype in framework.dtypes:
-        losses = framework.array(LOSSES, dtype)
-        m = risk.group_moments(losses, framework.array(GROUPS, "int32"), 4, framework.array(MASK, "bool"))
-        answers = [*m, risk.objective(m, weight=0.1), risk.mean_over_models(m), *risk.merge(m, m)]
-        answers += [risk.penalty_value(m, penalty) for penalty in risk.PENALTIES]
-        assert {framework.dtype_of(answer) for answer in answers} == {dtype}
-        assert all(isinstance(answer, framework.kind) for answer in answers)
+def all_answers(losses, groups, mask):
+    m = risk.group_moments(losses, groups, 4, mask)
+    objectives = [risk.objective(m, penalty=p, weight=0.1, debiased=debiased) for p, debiased in CASES]
+    return [*m, *risk.merge(m, m), risk.mean_over_models(m), *objectives]
 
 
-def test_every_framework_agrees_with_numpy(framework):
-    referee = risk.group_moments(LOSSES, GROUPS, 4, MASK)
-    assert_moments(referee, loop_moments(LOSSES, GROUPS, 4, MASK), rtol=1e-12)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_every_framework_agrees_with_numpy_in_its_own_arrays_of_the_losses_dtype(framework, compiled):
+    referee = all_answers(LOSSES, GROUPS, MASK)
+    assert_moments(referee[:3], loop_moments(LOSSES, GROUPS, 4, MASK), rtol=1e-12)
     for dtype in framework.dtypes:
-        m = risk.group_moments(
-            framework.array(LOSSES, dtype), framework.array(GROUPS, "int32"), 4, framework.array(MASK, "bool")
-        )
-        rtol = RTOL[dtype]
-        assert_moments(m, referee, rtol=rtol, framework=framework)
-        assert_moments(risk.merge(m, m), risk.merge(referee, referee), rtol=rtol, framework=framework)
-        means = framework.numpy(risk.mean_over_models(m))
-        np.testing.assert_allclose(means, risk.mean_over_models(referee), rtol=rtol)
-        for penalty in risk.PENALTIES:
-            for debiased in (True, False):
-                settings = {"penalty": penalty, "weight": 0.1, "debiased": debiased}
-                got, want = (risk.objective(moments, **settings) for moments in (m, referee))
-                np.testing.assert_allclose(framework.numpy(got), want, rtol=rtol, err_msg=f"{settings} {dtype}")
+        arrays = framework.array(LOSSES, dtype), framework.array(GROUPS, "int32"), framework.array(MASK, "bool")
+        for got, want in zip(
+            (framework.compiled(all_answers) if compiled else all_answers)(*arrays), referee, strict=True
+        ):
+            assert isinstance(got, framework.kind)
+            assert framework.dtype_of(got) == dtype
+            np.testing.assert_allclose(framework.numpy(got), want, rtol=RTOL[dtype], atol=RTOL[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])

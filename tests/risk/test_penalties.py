@@ -1,4 +1,6 @@
 import json
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import jax
@@ -6,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.risk.conftest import RTOL, Framework, differences
+from tests.risk.conftest import CASES, RTOL, Framework, differences, objective_of_each
 from worldrex import risk
 from worldrex.risk.moments import GroupMoments
 
@@ -42,25 +44,28 @@ def notebook_values():
 @pytest.mark.parametrize("values", [lambda: NOTEBOOK, notebook_values], ids=["inline", "file"])
 def test_values_of_the_seed_notebook(framework, values):
     values = values()
+    beta, plain = values["rex_beta"], {"reduce": "sum", "debiased": False}
+
+    def answers(losses, groups):
+        m = risk.group_moments(losses, groups, values["num_groups"])
+        return {
+            "counts": m.count,
+            "means_absent_zero": m.mean,
+            "derived_m2": m.m2,
+            "derived_mean_over_models_present_only": risk.mean_over_models(m),
+            "sum_of_risks": risk.sum_risk(m),
+            "derived_mean_of_risks": risk.mean_risk(m),
+            "variance": risk.variance(m, debiased=False),
+            "derived_debiased_variance": risk.variance(m),
+            "mean_absolute_deviation": risk.mean_absolute_deviation(m),
+            "sum_plus_variance": risk.objective(m, **plain),
+            "derived_sum_plus_beta_variance": risk.objective(m, weight=beta, **plain),
+            "derived_variance_plus_sum_over_beta": risk.objective(m, weight=beta, **plain) / beta,
+        }
+
     for dtype in framework.dtypes:
-        losses = framework.array(values["record_losses"], dtype)
-        m = risk.group_moments(losses, framework.array(values["groups"], "int32"), values["num_groups"])
-        beta = values["rex_beta"]
-        plain = {"reduce": "sum", "debiased": False}
-        for got, name in (
-            (m.count, "counts"),
-            (m.mean, "means_absent_zero"),
-            (m.m2, "derived_m2"),
-            (risk.mean_over_models(m), "derived_mean_over_models_present_only"),
-            (risk.sum_risk(m), "sum_of_risks"),
-            (risk.mean_risk(m), "derived_mean_of_risks"),
-            (risk.variance(m, debiased=False), "variance"),
-            (risk.variance(m), "derived_debiased_variance"),
-            (risk.mean_absolute_deviation(m), "mean_absolute_deviation"),
-            (risk.objective(m, **plain), "sum_plus_variance"),
-            (risk.objective(m, weight=beta, **plain), "derived_sum_plus_beta_variance"),
-            (risk.objective(m, weight=beta, **plain) / beta, "derived_variance_plus_sum_over_beta"),
-        ):
+        arrays = framework.array(values["record_losses"], dtype), framework.array(values["groups"], "int32")
+        for name, got in framework.quick(answers)(*arrays).items():
             np.testing.assert_allclose(framework.numpy(got), values[name], rtol=RTOL[dtype], err_msg=name)
 
 
@@ -78,17 +83,18 @@ def test_each_formula_by_hand_with_an_absent_group(framework):
     # Present risks 1, 2, 6: mean 3, gaps -2, -1, 3. s2 = 8/4, 3/1, and pooled 11/5 for the single record.
     m = moments(framework, [5, 0, 2, 1], [1, 0, 2, 6], [8, 0, 3, 0])
     plain, noise = 14 / 3, 2 / 5 + 3 / 2 + 2.2
-    for got, want in (
-        (risk.mean_risk(m), 3),
-        (risk.sum_risk(m), 9),
-        (risk.pooled_risk(m), 15 / 8),
-        (risk.variance(m, debiased=False), plain),
-        (risk.variance(m), plain - 2 / 9 * noise),
-        (risk.std(m, debiased=False), np.sqrt(plain)),
-        (risk.std(m), np.sqrt(plain - 2 / 9 * noise)),
-        (risk.mean_absolute_deviation(m), 2),
-        (risk.worst_excess(m), 3),
-    ):
+    wanted = {
+        risk.mean_risk: 3,
+        risk.sum_risk: 9,
+        risk.pooled_risk: 15 / 8,
+        partial(risk.variance, debiased=False): plain,
+        risk.variance: plain - 2 / 9 * noise,
+        partial(risk.std, debiased=False): np.sqrt(plain),
+        risk.std: np.sqrt(plain - 2 / 9 * noise),
+        risk.mean_absolute_deviation: 2,
+        risk.worst_excess: 3,
+    }
+    for got, want in zip(framework.quick(lambda m: [f(m) for f in wanted])(m), wanted.values(), strict=True):
         assert framework.numpy(got).shape == ()
         np.testing.assert_allclose(framework.numpy(got), want, rtol=1e-6)
 
@@ -96,10 +102,10 @@ def test_each_formula_by_hand_with_an_absent_group(framework):
 def test_an_absent_group_has_no_say_even_where_all_risks_are_negative(framework):
     with_absent = moments(framework, [[3, 0, 2]], [[-4, 0, -2]], [[1, 0, 1]])
     without = moments(framework, [[3, 2]], [[-4, -2]], [[1, 1]])
-    for penalty in risk.PENALTIES:
-        for reduce in ("mean", "sum", "pooled"):
-            a, b = (framework.numpy(risk.objective(m, penalty=penalty, reduce=reduce)) for m in (with_absent, without))
-            np.testing.assert_allclose(a, b, rtol=1e-6)
+    every = product(risk.PENALTIES, ("mean", "sum", "pooled"))
+    of_each = framework.quick(lambda m, every=tuple(every): [risk.objective(m, penalty=p, reduce=r) for p, r in every])
+    for a, b in zip(of_each(with_absent), of_each(without), strict=True):
+        np.testing.assert_allclose(framework.numpy(a), framework.numpy(b), rtol=1e-6)
     np.testing.assert_allclose(framework.numpy(risk.worst_excess(with_absent)), 1)
 
 
@@ -110,59 +116,64 @@ def test_mean_over_models_leaves_out_models_without_records_of_the_group(framewo
     np.testing.assert_allclose(framework.numpy(risk.mean_over_models(m)), [3, 7, 0])
 
 
-@pytest.mark.parametrize("debiased", [True, False])
-@pytest.mark.parametrize("penalty", risk.PENALTIES)
-def test_one_present_group_or_none_has_no_penalty_and_no_gradient(differentiable, penalty, debiased):
-    # Rows: one noisy group, one of equal losses, one of a single record, two absent ones.
-    array, losses = differentiable.array, [[0.3, 1.7, 0.1], [0.3, 0.3, 0.3], [0.7, 9.0, 9.0], [1.0, 2.0, 3.0]]
-    groups = array([[1, 1, 1], [0, 0, 0], [2, 0, 0], [0, 1, 1]], "int32")
-    mask = array([[True] * 3, [True] * 3, [True, False, False], [False] * 3], "bool")
+def test_one_present_group_or_none_has_no_penalty_and_a_finite_gradient(differentiable):
+    # One noisy group, one of equal losses, one of a single record, two absent ones: the objective is the risk alone.
+    losses = np.array([[0.3, 1.7, 0.1], [0.3, 0.3, 0.3], [0.7, 9.0, 9.0], [1.0, 2.0, 3.0]])
+    groups = np.array([[1, 1, 1], [0, 0, 0], [2, 0, 0], [0, 1, 1]])
+    mask = np.array([[True] * 3, [True] * 3, [True, False, False], [False] * 3])
+    slopes = mask / np.maximum(mask.sum(-1, keepdims=True), 1)
+    tile = (len(CASES), 1, 1)
+    ids, counted = (differentiable.array(np.tile(x, tile), x.dtype.name) for x in (groups, mask))
 
-    def value(x):
-        return risk.penalty_value(risk.group_moments(x, groups, 3, mask), penalty, debiased=debiased)
+    def values(x):
+        return objective_of_each(risk.group_moments(x, ids, 3, counted))
 
-    np.testing.assert_array_equal(differentiable.numpy(value(array(losses))), 0)
-    gradient = differentiable.grad(lambda x: sum(value(x)[row] for row in range(4)), array(losses))
-    np.testing.assert_allclose(gradient, 0, atol=1e-7)
+    tiled = differentiable.array(np.tile(losses, tile))
+    for case, value in zip(CASES, differentiable.quick(values)(tiled), strict=True):
+        want = (slopes * losses).sum(-1)
+        np.testing.assert_allclose(differentiable.numpy(value), want, rtol=1e-6, err_msg=str(case))
+    gradient = differentiable.grad(lambda x: sum(value[row] for value in values(x) for row in range(4)), tiled)
+    for case, got in zip(CASES, gradient, strict=True):
+        np.testing.assert_allclose(got, slopes, rtol=1e-5, atol=1e-6, err_msg=str(case))
 
 
-@pytest.mark.parametrize("reduce", ["mean", "sum", "pooled"])
-def test_no_present_group_has_no_risk_and_no_gradient(differentiable, reduce):
+def test_no_present_group_has_no_risk_and_no_gradient(differentiable):
     ids, nothing = differentiable.array([0, 1], "int32"), differentiable.array([False, False], "bool")
 
-    def value(x):
-        return risk.objective(risk.group_moments(x, ids, 3, nothing), reduce=reduce)
+    def total(x):
+        m = risk.group_moments(x, ids, 3, nothing)
+        return risk.objective(m, reduce="mean") + risk.objective(m, reduce="sum") + risk.objective(m, reduce="pooled")
 
-    assert differentiable.numpy(value(differentiable.array([1.0, 2.0]))) == 0
-    np.testing.assert_array_equal(differentiable.grad(value, differentiable.array([1.0, 2.0])), 0)
+    assert differentiable.numpy(differentiable.quick(total)(differentiable.array([1.0, 2.0]))) == 0
+    np.testing.assert_array_equal(differentiable.grad(total, differentiable.array([1.0, 2.0])), 0)
 
 
-@pytest.mark.parametrize("debiased", [True, False])
-@pytest.mark.parametrize("penalty", risk.PENALTIES)
-def test_gradients_are_those_of_central_differences(differentiable, penalty, debiased):
+def test_gradients_are_those_of_central_differences(differentiable):
     rng = np.random.default_rng(0)
     groups = np.r_[np.zeros(6, int), np.full(5, 1), 3, 3, 4]
-    losses = rng.gamma(2, 1, 14) + np.array([0, 2, 0, 5, 3])[groups]
+    losses = rng.gamma(2, 1, (len(CASES), 14)) + np.array([0, 2, 0, 5, 3])[groups]
 
-    def value(x, ids):
-        return risk.objective(risk.group_moments(x, ids, 5), penalty=penalty, debiased=debiased, weight=3.0)
+    def total(x, ids):
+        return sum(objective_of_each(risk.group_moments(x, ids, 5)))
 
-    assert risk.variance(risk.group_moments(losses, groups, 5)) > 0.1
-    got = differentiable.grad(lambda x: value(x, differentiable.array(groups, "int32")), differentiable.array(losses))
-    np.testing.assert_allclose(got, differences(lambda x: value(x, groups), losses), rtol=2e-4, atol=2e-5)
+    assert risk.variance(risk.group_moments(losses, groups, 5)).min() > 0.1
+    got = differentiable.grad(lambda x: total(x, differentiable.array(groups, "int32")), differentiable.array(losses))
+    expected = differences(lambda x: total(x, groups), losses)
+    for row, case in enumerate(CASES):
+        np.testing.assert_allclose(got[row], expected[row], rtol=2e-4, atol=2e-5, err_msg=str(case))
 
 
 @pytest.mark.parametrize("debiased", [True, False])
 def test_the_gradient_of_the_standard_deviation_is_0_where_the_variance_is_not_positive(differentiable, debiased):
+    # Equal risks: with equal losses both variances are 0, with noisy ones the debiased one is negative.
+    losses = differentiable.array([[2.0, 2.0, 2.0, 2.0], [1.0, 3.0, 3.0, 1.0]])
     groups = differentiable.array([0, 0, 1, 1], "int32")
-    # Equal risks; with equal losses both variances are 0, with noisy ones the debiased one is negative.
-    for losses in ([2.0, 2.0, 2.0, 2.0], [1.0, 3.0, 3.0, 1.0]):
 
-        def value(x):
-            return risk.std(risk.group_moments(x, groups, 2), debiased=debiased)
+    def value(x):
+        return risk.std(risk.group_moments(x, groups, 2), debiased=debiased)
 
-        assert differentiable.numpy(value(differentiable.array(losses))) == 0
-        np.testing.assert_array_equal(differentiable.grad(value, differentiable.array(losses)), 0)
+    np.testing.assert_array_equal(differentiable.numpy(differentiable.quick(value)(losses)), 0)
+    np.testing.assert_array_equal(differentiable.grad(lambda x: value(x)[0] + value(x)[1], losses), 0)
 
 
 def test_debiased_variance_may_be_negative(framework):

@@ -23,7 +23,7 @@ class CrossvalConfig(TrainConfig):
 
     penalty: risk.PenaltyName = "variance"
     """Penalty on the spread of the behaviors' risks."""
-    weights: tuple[float, ...] = (0.0, 1.0, 10.0, 30.0, 100.0, 300.0)
+    weights: tuple[float, ...] = (0.0, 1.0, 10.0, 30.0, 100.0)
     """Weights to compare; 0, ERM, is always among them."""
     debiased: bool = True
     """Take the mini-batch's sampling noise out of the penalty."""

@@ -93,7 +93,7 @@ PENDULUM_UNLOGGED = (
         "No feedback and no reaction to the gust: torques drawn at random.",
         Feedback(kp=0.0, kd=0.0),
         compensation=0.0,
-        noise=1.5,
+        noise=1.0,
     ),
     _operator(
         "strong compensation",
