@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,16 @@ def run(task: str, seed: int, runs: Path, *, quick: bool) -> dict[str, Any]:
     folder = runs / f"{task}{'-quick' if quick else ''}-seed{seed}"
     measured = folder / "process.json"
     if not measured.exists():
-        command = [Path(sys.executable).with_name("worldrex"), "run", "--task", task, "--seed", str(seed), "--out", folder]
+        command = [
+            Path(sys.executable).with_name("worldrex"),
+            "run",
+            "--task",
+            task,
+            "--seed",
+            str(seed),
+            "--out",
+            folder,
+        ]
         started = time.perf_counter()
         subprocess.run([*command, *(["--quick"] if quick else [])], check=True, stdout=sys.stderr)
         # The largest of all children so far: exact for the first run, an upper bound after it.
@@ -59,7 +69,9 @@ def table(summaries: list[dict[str, Any]], *, relative: bool) -> str:
     lines.append(f"- verdicts: {', '.join(s['verdict']['kind'] for s in summaries)}")
     if not relative:
         gaps = [s["unlogged"][b]["chosen"] / s["unlogged"][b]["erm"] - 1 for s in summaries for b in s["unlogged"]]
-        lines.append(f"- chosen over ERM, largest difference under any behavior and seed: {100 * max(map(abs, gaps)):.2f} %")
+        lines.append(
+            f"- chosen over ERM, largest difference under any behavior and seed: {100 * max(map(abs, gaps)):.2f} %"
+        )
     lines.append(f"- wall seconds of `worldrex run`: {spread([s['wall_seconds'] for s in summaries], 0)}")
     compiling = [sum(s["compile_seconds"].values()) for s in summaries]
     lines.append(f"- compiling, seconds: {spread(compiling, 1)}")
@@ -67,7 +79,7 @@ def table(summaries: list[dict[str, Any]], *, relative: bool) -> str:
     return "\n".join(lines)
 
 
-def spread(values: list[float], digits: int | None = None) -> str:
+def spread(values: Sequence[float], digits: int | None = None) -> str:
     def show(value: float) -> str:
         return f"{value:.3g}" if digits is None else f"{value:.{digits}f}"
 

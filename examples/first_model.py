@@ -12,12 +12,13 @@ def main() -> None:
     weight = table.selection.chosen
     print(f"chosen weight: {weight:g}")
 
-    for name, w in {"ERM": 0.0, "chosen": weight}.items():
-        model = worldrex.fit(logs, worldrex.FitConfig(weight=w, steps=3000))
+    erm = worldrex.fit(logs, worldrex.FitConfig(weight=0.0, steps=3000))
+    chosen = worldrex.fit(logs, worldrex.FitConfig(weight=weight, steps=3000))
+    for name, model in {"ERM": erm, "chosen": chosen}.items():
         prediction = model.predict(test.obs, test.action)  # mean and std of next_obs and reward, and per member
         error = (prediction.next_obs[:, 2] - test.next_obs[:, 2]).std()
         print(f"{name}: error of the angular velocity under unlogged behaviors {error:.3f} (the gust alone: 0.300)")
-    model.save("model")
+    chosen.save("model")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """`worldrex <verb>`: finds the verb, reads its flags (tyro), runs it and turns errors into messages and exit codes."""
 
+import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 from worldrex.runs import RunError, plain
@@ -31,6 +33,10 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Returns 0, 2 for bad input or usage, 1 for a failure of worldrex itself, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name from a file that this terminal's encoding lacks is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     verb, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
     if verb in ("-h", "--help"):
         print(_help())
@@ -41,26 +47,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"worldrex {worldrex.__version__}")
         return 0
     if verb not in VERBS:
-        print(f"worldrex: there is no verb {verb!r}.\n\n{_help()}", file=sys.stderr)
+        close = get_close_matches(verb, VERBS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        print(f"worldrex: there is no verb {verb!r}.{hint}\n\n{_help()}", file=sys.stderr)
         return USAGE
     try:
         return _run(verb, rest)
-    except KeyboardInterrupt:
-        print("worldrex: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        _complain(f"worldrex {verb}: interrupted. {interrupt}".rstrip())
+        if arguments is None:
+            # XLA's threads may still be at work; taking the interpreter down under them ends in a crash.
+            os._exit(INTERRUPTED)
         return INTERRUPTED
+    except SystemExit as usage:
+        # tyro's, after it has printed the help or what is wrong with a flag.
+        return usage.code if isinstance(usage.code, int) else USAGE
     except BrokenPipeError:
         # The reader (head, less) has seen enough; keep the interpreter from complaining at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if isinstance(error, (RunError, OSError, *_user_errors())):
-            print(f"worldrex {verb}: {error}", file=sys.stderr)
+            _complain(f"worldrex {verb}: {error}")
             return USAGE
         traceback.print_exc()
-        print(
-            f"worldrex {verb}: a fault of worldrex itself, not of your input; please report the lines above.",
-            file=sys.stderr,
-        )
+        _complain(f"worldrex {verb}: a fault of worldrex itself, not of your input; please report the lines above.")
         return FAILED
 
 
@@ -75,10 +86,14 @@ def _run(verb: str, rest: list[str]) -> int:
     command = tyro.cli(
         module.Command, args=rest, prog=f"worldrex {verb}", description=module.Command.__doc__, config=flags
     )
-    result = module.main(command, Terminal(json=command.json))
+    result = module.main(command, Terminal(stderr=command.json))
     if command.json:
         print(json.dumps(plain(result), indent=1, allow_nan=False))
     return 0
+
+
+def _complain(message: str) -> None:
+    Terminal(stderr=True).say(message, indent=0)
 
 
 def _use_all_cores() -> None:

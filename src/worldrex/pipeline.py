@@ -8,6 +8,7 @@ import datetime
 import shlex
 import sys
 import time
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,9 @@ import numpy as np
 
 from worldrex import tasks
 from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, holdout, load, render
-from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, load_model
+from worldrex.data.findings import plural
+from worldrex.data.transitions import COLUMNS
+from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, load_model, require_trainable
 from worldrex.evaluation import (
     CrossvalConfig,
     CrossvalTable,
@@ -24,12 +27,12 @@ from worldrex.evaluation import (
     crossval,
     output_scale,
     require_comparable,
+    require_sweepable,
     score,
     verdict,
 )  # fmt: skip
-from worldrex.report import write_page
 from worldrex.runs import RunFolder, open_run, write_json
-from worldrex.summary_tables import unlogged_table, weights_table
+from worldrex.summary_tables import WEIGHTS_CAPTION, unlogged_caption, unlogged_table, weights_table
 from worldrex.terminal import Terminal
 
 # With two behaviors no weight can be compared; the penalized model that is shown beside ERM takes this one.
@@ -45,7 +48,7 @@ class RunConfig:
     data: tuple[Path, ...] = ()
     """Files of logged transitions (Parquet or NPZ)."""
     unlogged: tuple[Path, ...] = ()
-    """Files logged by policies that are not in --data: a test that nothing is trained or chosen on."""
+    """Files logged by policies that are not in --data: the test. Nothing is trained or chosen on them."""
     behavior_cycle: int | None = None
     """Where files do not name behaviors: episode i was logged by behavior i mod this."""
     out: Path | None = None
@@ -53,18 +56,17 @@ class RunConfig:
     quick: bool = False
     """The same path with small trainings, in under a minute."""
     seed: int = 0
-    """Of everything: collecting, splits, first weights, batches."""
+    """Seed of everything: collecting, splits, first weights, batches; those of crossval and fit follow it."""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     fit: TrainConfig = field(default_factory=TrainConfig)
 
 
 def quickened(config: RunConfig) -> RunConfig:
     """The configuration that `--quick` stands for: fewer weights, seeds, members and steps."""
-    small = {"members": 2, "elites": 2, "batch": 256, "warmup_steps": 300, "steps": 900}
     return dataclasses.replace(
         config,
-        crossval=dataclasses.replace(config.crossval, weights=(0.0, 30.0, 300.0), seeds=1, **small),
-        fit=dataclasses.replace(config.fit, **small),
+        crossval=dataclasses.replace(config.crossval, weights=(0.0, 100.0), seeds=1, warmup_steps=500, steps=1500),
+        fit=dataclasses.replace(config.fit, members=3, elites=3, batch=512, warmup_steps=500, steps=2000),
     )
 
 
@@ -89,25 +91,23 @@ def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
         fit=dataclasses.replace(config.fit, seed=config.seed),
     )
     # What cannot be used is refused before a folder is made.
+    require_sweepable(config.crossval)
+    require_trainable(config.fit, ())
     given = _load(config)
     name = config.data[0].stem if config.data else config.task
     out = config.out or Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     settings = dataclasses.asdict(dataclasses.replace(config, out=None))
+    if given:
+        # Files that have changed since must not be mixed with what was kept of the old ones.
+        settings["records_crc32"] = [_checksum(part) for part in given if part is not None]
     folder = open_run(out, settings, command=["worldrex", *sys.argv[1:]])
-    terminal.say(f"{'folder':<9}{folder.path}{' (resumed)' if folder.resumed else ''}")
+    terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")
     job = _Job(config, name, folder, terminal)
-    try:
-        summary = _stages(job, given, started)
-    except KeyboardInterrupt:
-        terminal.say(
-            f"Interrupted: {folder.path} is unfinished. The same command with --out {shlex.quote(str(folder.path))} goes on "
-            "after its last finished stage."
-        )
-        raise
+    summary = _stages(job, given, started)
     if summary["unlogged"]:
-        terminal.say(unlogged_table(summary, title="error under"))
-    terminal.say(f"{'verdict':<9}{summary['verdict']['sentence']}")
-    terminal.say(f"{'report':<9}{folder.path / 'report.html'}")
+        terminal.show(unlogged_table(summary), caption=unlogged_caption(summary))
+    terminal.say(summary["verdict"]["sentence"], label="verdict")
+    terminal.say(str(folder.path / "report.html"), label="report")
     return summary
 
 
@@ -163,7 +163,7 @@ def _describe(job: _Job, logged: Transitions, unlogged: Transitions | None) -> d
     job.folder.begin("describe")
     with job.terminal.stage("describe", "behaviors, episodes, ranges, problems"):
         description = describe(logged)
-        job.terminal.say(render(description))
+        job.terminal.show(render(description))
 
     def behaviors(data: Transitions | None) -> list[dict[str, Any]]:
         summaries = describe(data).behaviors if data is not None else ()
@@ -200,12 +200,18 @@ def _describe(job: _Job, logged: Transitions, unlogged: Transitions | None) -> d
 def _crossval(job: _Job, logged: Transitions) -> CrossvalTable:
     kept = job.folder.kept("crossval")
     if kept is not None:
+        job.terminal.seconds["crossval"] = kept["seconds"]
         return CrossvalTable.from_json(kept)
     job.folder.begin("crossval")
     config = job.config.crossval
     folds = len(np.unique(logged.behavior))
     weights = sorted({0.0, *config.weights}) if folds > 2 else [0.0]
-    what = f"{folds} left-out behaviors x {len(weights)} weights x {config.seeds} seeds x {config.members} members, one program"
+    what = " x ".join(
+        plural(count, noun)
+        for count, noun in (
+            (folds, "left-out behavior"), (len(weights), "weight"), (config.seeds, "seed"), (config.members, "member")
+        )
+    )  # fmt: skip
 
     def report(progress: Progress, runs: list[Run]) -> None:
         of_weight = np.array([run.weight for run in runs])
@@ -223,8 +229,8 @@ def _crossval(job: _Job, logged: Transitions) -> CrossvalTable:
 
     with job.terminal.stage("crossval", what) as tick:
         table = crossval(logged, config, report=report, tick=tick)
-    job.folder.keep("crossval", table.to_json())
-    job.terminal.say(weights_table(table.selection))
+    job.folder.keep("crossval", table.to_json() | {"seconds": job.terminal.seconds["crossval"]})
+    job.terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
     return table
 
 
@@ -239,7 +245,10 @@ def _fit(job: _Job, logged: Transitions, table: CrossvalTable) -> dict[str, Worl
     if config.crossval.debiased and config.crossval.penalty in ("variance", "std"):
         runs["plain"] = Run(config.crossval.penalty, weight, False, None, config.seed)
     chosen = "penalized" if selection.chosen else "erm"
-    if job.folder.kept("fit") is None:
+    kept = job.folder.kept("fit")
+    if kept is not None:
+        job.terminal.seconds["fit"] = kept["seconds"]
+    else:
         job.folder.begin("fit")
 
         def report(progress: Progress) -> None:
@@ -257,14 +266,14 @@ def _fit(job: _Job, logged: Transitions, table: CrossvalTable) -> dict[str, Worl
                 for place, name in enumerate(runs)
             )
 
-        what = f"{len(runs)} ensembles of {config.fit.members} on all behaviors: {', '.join(runs)} (weight {weight:g})"
+        what = f"{len(runs)} ensembles of {config.fit.members} on all behaviors: {', '.join(runs)}; weight {weight:g}"
         with job.terminal.stage("fit", what) as tick:
             models, sweep = fit_runs(logged, list(runs.values()), config.fit, report=report, tick=tick)
         for name, model in zip(runs, models, strict=True):
             model.save(job.folder.path / "models" / name)
             if name == chosen:
                 model.save(job.folder.path / "model")
-        job.folder.keep("fit", {"compile_seconds": sweep.compile_seconds})
+        job.folder.keep("fit", {"compile_seconds": sweep.compile_seconds, "seconds": job.terminal.seconds["fit"]})
     return {name: load_model(job.folder.path / "models" / name) for name in runs} | {
         "chosen": load_model(job.folder.path / "model")
     }
@@ -324,14 +333,25 @@ def _slopes(task: tasks.Task, data: Transitions, scale: np.ndarray, models: dict
 
 
 def _report(job: _Job, summary: dict[str, Any], started: float) -> None:
+    # Not at the top: the charts' library would keep a person waiting for the first line.
+    from worldrex.report import write_page
+
     job.folder.begin("report")
     page = job.folder.path / "report.html"
-    with job.terminal.stage("report", str(page)):
-        summary["seconds"] = job.terminal.seconds | {"total": time.perf_counter() - started}
+    with job.terminal.stage("report", "one page with the evidence"):
+        summary |= {"seconds": job.terminal.seconds, "total_seconds": time.perf_counter() - started}
         write_json(job.folder.path / "summary.json", summary)
+        job.folder.status("finished")
         write_page([job.folder.path], page)
-    summary["seconds"] |= {"report": job.terminal.seconds["report"], "total": time.perf_counter() - started}
+    summary |= {"seconds": job.terminal.seconds, "total_seconds": time.perf_counter() - started}
     write_json(job.folder.path / "summary.json", summary)
+
+
+def _checksum(data: Transitions) -> int:
+    checksum = 0
+    for column in COLUMNS:
+        checksum = zlib.crc32(getattr(data, column).tobytes(), checksum)
+    return checksum
 
 
 def _by_name(data: Transitions, risks: np.ndarray) -> dict[str, float]:

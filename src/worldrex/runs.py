@@ -4,11 +4,12 @@ import json
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -94,13 +95,27 @@ class RunFolder:
     @contextmanager
     def job(self, stage: str) -> Iterator[None]:
         """Say in status.json that `stage` begins, and in the end how the run ended: finished, interrupted or failed."""
-        self.begin(stage)
-        try:
-            yield
-        except BaseException as error:
-            self.status("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
-            raise
-        self.status("finished")
+        with _alone(self.path):
+            for left in self.path.rglob(".*.unfinished"):
+                left.unlink()  # by a process that was killed
+            self.begin(stage)
+            try:
+                yield
+            except KeyboardInterrupt as interrupt:
+                self._end("interrupted")
+                raise KeyboardInterrupt(
+                    f"{self.path} is unfinished: the same command with --out {shlex.quote(str(self.path))} goes on after "
+                    "its last finished stage."
+                ) from interrupt
+            except BaseException:
+                self._end("failed")
+                raise
+            self.status("finished")
+
+    def _end(self, state: State) -> None:
+        # A full disk must not hide why the run ends.
+        with suppress(RunError):
+            self.status(state)
 
     def begin(self, stage: str) -> None:
         """Say that a stage begins, and forget the metrics of an earlier, unfinished try at it."""
@@ -117,7 +132,10 @@ class RunFolder:
             with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise RunError(f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}.") from error
+            raise RunError(
+                f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}. Make room, and give the same command "
+                "to go on."
+            ) from error
 
     def keep(self, stage: str, result: Any) -> None:
         """Keep a finished stage's result, for a resumed run."""
@@ -173,6 +191,24 @@ def open_run(path: str | os.PathLike[str], config: Mapping[str, Any], *, command
         write_json(path / "status.json", {"state": "running", "stage": "start"})
         write_json(path / "config.json", {"command": list(command), "config": config, "seed": config.get("seed")})
     return RunFolder(path, resumed=resumed)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock on config.json: two processes would mix their files. No lock where the system has none."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with open(path / "config.json", "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"another worldrex is at work in {path}. Wait for it, or choose another --out.") from error
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def _check_resumable(path: Path, config: Mapping[str, Any]) -> None:

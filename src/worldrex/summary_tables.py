@@ -6,55 +6,68 @@ from rich.table import Table
 from rich.text import Text
 
 from worldrex.evaluation import Estimate, Selection
+from worldrex.terminal import printable
 
-_MODELS = {"erm": "ERM", "penalized": "penalized", "plain": "plain penalty", "chosen": "chosen"}
+WEIGHTS_CAPTION = (
+    "Squared error on the behavior left out, in variances of the outputs; [95 % interval]; < marks the chosen weight."
+)
+_MODELS = {"erm": "ERM", "penalized": "penalized", "plain": "plain penalty"}
 
 
 def weights_table(selection: Selection) -> Table:
     """Left-out risks by weight: the worst, which chooses, and the mean beside it."""
-    table = _table("weight", "worst left-out", "whose", "mean", "gain on the worst")
+    table = _table("weight", "worst left-out", "mean", "gain over ERM")
+    table.add_column("worst is")
     for row in selection.weights:
         chosen = row.weight == selection.chosen
         table.add_row(
-            f"{row.weight:g}{' <' if chosen else '  '}",
+            f"{row.weight:g}{' <' if chosen else ''}",
             _with_interval(row.worst),
-            Text(row.worst.behavior, overflow="ellipsis", no_wrap=True),
             f"{row.mean.value:.3g}",
             "" if row.weight == 0 else _with_interval(row.gain),
+            _name(row.worst.behavior),
             style="bold" if chosen else "",
         )
     return table
 
 
-def unlogged_table(summary: dict[str, Any], *, title: str) -> Table:
-    """Error of each model under each behavior, beside the noise floor, and as a multiple of it."""
+def unlogged_caption(summary: dict[str, Any]) -> str:
+    """What the numbers of `unlogged_table` are."""
+    unit = "as multiples of the noise floor" if _all_have_floor(summary["unlogged"]) else "in variances of the outputs"
+    return f"Squared error under policies that nobody logged, {unit}; < marks the chosen model."
+
+
+def unlogged_table(summary: dict[str, Any]) -> Table:
+    """Error of each model under each behavior: as a multiple of the noise floor where all have one."""
     rows: dict[str, dict[str, Any]] = summary["unlogged"]
+    multiples = _all_have_floor(rows)
     models = [name for name in _MODELS if any(name in entry for entry in rows.values())]
-    table = _table(title, *(_MODELS[name] for name in models), "floor")
+    chosen = "penalized" if summary["chosen"]["weight"] else "erm"
+    floor_columns = ["noise floor"] if any(entry["noise_floor"] is not None for entry in rows.values()) else []
+    heads = [f"{_MODELS[name]}{' <' if name == chosen else ''}" for name in models]
+    table = _table("behavior", *heads, *floor_columns)
+
+    def add(what: str, values: list[str], last: str) -> None:
+        table.add_row(_name(what), *values, *([last] if floor_columns else []))
+
     for behavior, entry in rows.items():
         floor = entry["noise_floor"]
-        cells = []
-        for name in models:
-            ratio = f" ({entry[name] / floor:.2f}x)" if floor and floor > 1e-3 * entry[name] else ""
-            cells.append(f"{entry[name]:.3g}{ratio}")
-        table.add_row(
-            Text(behavior, overflow="ellipsis", no_wrap=True), *cells, "" if floor is None else f"{floor:.3g}"
-        )
+        errors = [f"{entry[name] / floor:.2f} x" if multiples else f"{entry[name]:.3g}" for name in models]
+        add(behavior, errors, "" if floor is None else f"{floor:.3g}")
     slope = summary.get("slope")
     if slope:
-        what = Text(f"slope of {slope['output']} in {slope['action']}", overflow="ellipsis", no_wrap=True)
-        table.add_section()
-        table.add_row(what, *(f"{slope[name]:.3f}" for name in models), f"{slope['truth']:.3f}")
+        what = f"slope of {slope['output']} in {slope['action']}"
+        add(what, [f"{slope[name]:.3f}" for name in models], f"{slope['truth']:.3f} true")
     return table
 
 
 def score_table(scores: dict[str, dict[str, Any]]) -> Table:
     """One model's error, likelihood and coverage under each behavior."""
-    table = _table("error under", "squared error", "NLL", "95 % interval covers")
+    table = _table("behavior", "squared error", "NLL", "95 % interval covers")
     for behavior, entry in scores.items():
         low, high = entry["intervals"]["model"]
         table.add_row(
-            Text(behavior, overflow="ellipsis", no_wrap=True),
+            _name(behavior),
             f"{entry['model']:.3g} [{low:.3g}, {high:.3g}]",
             f"{entry['nll']['model']:.3f}",
             f"{100 * entry['coverage']['model']:.1f} %",
@@ -62,12 +75,22 @@ def score_table(scores: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def _table(first: str, *columns: str) -> Table:
+def _table(first: str, *numbers: str) -> Table:
+    """A table whose names give way where the terminal is narrow; numbers are never cut."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="left" if column == "whose" else "right")
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def _name(text: str) -> Text:
+    return Text(printable(text), no_wrap=True, overflow="ellipsis")
+
+
+def _all_have_floor(rows: dict[str, dict[str, Any]]) -> bool:
+    """Whether each behavior has a noise floor that is not a simulator's rounding."""
+    return all(entry["noise_floor"] and entry["noise_floor"] > 1e-3 * entry["erm"] for entry in rows.values())
 
 
 def _with_interval(estimate: Estimate) -> str:

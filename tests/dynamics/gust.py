@@ -7,9 +7,10 @@ from worldrex.data import Transitions
 
 STEPS = 20
 MEMORY = np.array([[1.0, 0.1], [-0.2, 0.9]])
-"""The next obs is MEMORY obs + PUSH (action + gust); the reward what obs and that sum are worth."""
-PUSH = np.array([0.05, 0.5])
+"""The next obs is MEMORY obs + PUSH (action + gust): the gust changes the speed, obs[1], and nothing else."""
+PUSH = np.array([0.0, 0.5])
 WORTH, EFFORT = np.array([-0.3, 0.2]), -0.4
+"""The reward is WORTH obs + EFFORT action."""
 SLOPE = np.array([*PUSH, EFFORT])
 """True derivative of (next_obs - obs, reward) in the action."""
 OPERATORS = ((1.0, 0.0), (1.2, -0.4), (0.8, -0.8), (1.4, -1.2))
@@ -32,7 +33,7 @@ def gust_log(
         gust = strength * rng.normal(size=len(feedback))
         action = -feedback * state[:, 1] + sight * gust + 0.5 * rng.normal(size=len(feedback))
         after = state @ MEMORY.T + np.outer(action + gust, PUSH)
-        columns.append((state, action[:, None], state @ WORTH + EFFORT * (action + gust), after))
+        columns.append((state, action[:, None], state @ WORTH + EFFORT * action, after))
         state = after
     obs, action, reward, next_obs = (
         np.stack(column, axis=1).reshape(-1, *column[0].shape[1:]).astype(np.float32)

@@ -123,7 +123,10 @@ def test_one_present_group_or_none_has_no_penalty_and_a_finite_gradient(differen
     mask = np.array([[True] * 3, [True] * 3, [True, False, False], [False] * 3])
     slopes = mask / np.maximum(mask.sum(-1, keepdims=True), 1)
     tile = (len(CASES), 1, 1)
-    ids, counted = (differentiable.array(np.tile(x, tile), x.dtype.name) for x in (groups, mask))
+    ids, counted = (
+        differentiable.array(np.tile(groups, tile), "int32"),
+        differentiable.array(np.tile(mask, tile), "bool"),
+    )
 
     def values(x):
         return objective_of_each(risk.group_moments(x, ids, 3, counted))

@@ -2,21 +2,28 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
+
+from worldrex.commands.flags import Json
 from worldrex.data import CollectConfig, collect, describe, render
 from worldrex.runs import check_file
 from worldrex.terminal import Terminal
+
+STEPS = tyro.conf.arg(
+    metavar="N", help="Records of each behavior.", help_behavior_hint="(default: the task's own number)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(CollectConfig):
     """Run a task's behaviors and write what they log as Parquet."""
 
+    steps_per_behavior: Annotated[int | None, STEPS] = None
     out: Path
     """The file to write; it must not exist."""
-    json: bool = False
-    """Print the description as JSON on stdout."""
+    json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
@@ -27,6 +34,6 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         data = collect(config, progress=tick)
     data.save(command.out)
     description = describe(data)
-    terminal.say(render(description))
-    terminal.say(f"{'wrote':<9}{command.out}")
+    terminal.show(render(description))
+    terminal.say(str(command.out), label="wrote")
     return description.to_json()

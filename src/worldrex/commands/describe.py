@@ -1,12 +1,11 @@
 """`worldrex describe`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import tyro
-
+from worldrex.commands.flags import BehaviorCycle, Json, Logs
 from worldrex.data import DataError, describe, load_unchecked, render
+from worldrex.data.findings import plural
 from worldrex.terminal import Terminal
 
 
@@ -14,19 +13,16 @@ from worldrex.terminal import Terminal
 class Command:
     """What is in a log: columns, behaviors, episodes, ranges, problems. Exit 2 if it cannot be used."""
 
-    paths: tyro.conf.Positional[tuple[Path, ...]]
-    """Files of logged transitions (Parquet or NPZ)."""
-    behavior_cycle: int | None = None
-    """Where files do not name behaviors: episode i was logged by behavior i mod this."""
-    json: bool = False
-    """Print the description as JSON on stdout."""
+    paths: Logs
+    behavior_cycle: BehaviorCycle = None
+    json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Describe the files together."""
     description = describe(load_unchecked(*command.paths, behavior_cycle=command.behavior_cycle))
-    terminal.say(render(description))
+    terminal.show(render(description))
     errors = sum(finding.severity == "error" for finding in description.findings)
     if errors:
-        raise DataError(f"the data cannot be used: {errors} kinds of errors, listed above.")
+        raise DataError(f"the data cannot be used: {plural(errors, 'kind')} of errors, told above.")
     return description.to_json()

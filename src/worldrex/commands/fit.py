@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import tyro
-
+from worldrex.commands.flags import BehaviorCycle, Json, Logs
 from worldrex.data import load
-from worldrex.dynamics import FitConfig, fit
+from worldrex.data.findings import plural
+from worldrex.dynamics import FitConfig, fit, require_trainable
 from worldrex.runs import open_run, write_json
 from worldrex.terminal import Terminal
 
@@ -18,23 +18,25 @@ from worldrex.terminal import Terminal
 class Command(FitConfig):
     """Fit one world model, its risk made even over the behaviors."""
 
-    paths: tyro.conf.Positional[tuple[Path, ...]]
-    """Files of logged transitions (Parquet or NPZ)."""
-    behavior_cycle: int | None = None
-    """Where files do not name behaviors: episode i was logged by behavior i mod this."""
+    paths: Logs
+    behavior_cycle: BehaviorCycle = None
     out: Path
     """Run folder to write; the model is in its folder model/."""
-    json: bool = False
-    """Print the summary as JSON on stdout."""
+    json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Fit, write config.json, model/ and summary.json."""
-    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
     config = FitConfig(**{field.name: getattr(command, field.name) for field in fields(FitConfig)})
-    folder = open_run(command.out, dataclasses.asdict(command), command=["worldrex", *sys.argv[1:]])
+    require_trainable(config, [config.weight])
+    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
+    settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
+    folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]])
     holdout_risk: dict[str, float] = {}
-    with folder.job("fit"), terminal.stage("fit", f"{config.members} members on {len(data):,} records") as tick:
+    with (
+        folder.job("fit"),
+        terminal.stage("fit", f"{plural(config.members, 'member')} on {plural(len(data), 'record')}") as tick,
+    ):
 
         def report(progress: Any) -> None:
             holdout_risk.update(zip(data.behavior_names, progress.holdout_risk[0].tolist(), strict=True))
@@ -57,6 +59,6 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         }  # fmt: skip
         write_json(folder.path / "summary.json", summary)
     for name, value in holdout_risk.items():
-        terminal.say(f"{'':<9}held-out risk {value:.4g}  {name}")
-    terminal.say(f"{'wrote':<9}{folder.path / 'model'}")
+        terminal.say(f"held-out risk {value:.4g} under {name}")
+    terminal.say(str(folder.path / "model"), label="wrote")
     return summary

@@ -1,18 +1,46 @@
 """`worldrex run`."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
 
 from worldrex import pipeline
+from worldrex.commands.flags import CYCLE, Json
+from worldrex.dynamics import TrainConfig
+from worldrex.evaluation import CrossvalConfig
 from worldrex.terminal import Terminal
+
+FILES = tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")
+FOLDER = tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/NAME-DATE-TIME)")
+
+
+@dataclass(frozen=True)
+class Crossval(CrossvalConfig):
+    """Which weights to compare, and how each of the trainings goes: smaller than the final one, since there are many."""
+
+    seed: tyro.conf.Suppress[int] = 0
+
+
+@dataclass(frozen=True)
+class Train(TrainConfig):
+    """How the final models are trained."""
+
+    seed: tyro.conf.Suppress[int] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(pipeline.RunConfig):
     """Logs of several behaviors in, a world model that holds under others out, with the evidence in a report."""
 
-    json: bool = False
-    """Print the summary as JSON on stdout, everything else on stderr."""
+    data: Annotated[tuple[Path, ...], FILES] = ()
+    unlogged: Annotated[tuple[Path, ...], FILES] = ()
+    behavior_cycle: Annotated[int | None, CYCLE] = None
+    out: Annotated[Path | None, FOLDER] = None
+    crossval: Crossval = field(default_factory=Crossval)
+    fit: Train = field(default_factory=Train)
+    json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:

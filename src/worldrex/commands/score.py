@@ -2,30 +2,31 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
+from worldrex.commands.flags import BehaviorCycle, Json, Logs
 from worldrex.data import DataError, load
 from worldrex.dynamics import load_model
 from worldrex.evaluation import score
 from worldrex.summary_tables import score_table
 from worldrex.terminal import Terminal
 
+MODEL = tyro.conf.arg(
+    metavar="DIR", help="Folder of a model, or run folder that holds one.", help_behavior_hint="(required)"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """Risk of a model under each behavior of a log: squared error, likelihood, coverage."""
 
-    model: tyro.conf.Positional[Path]
-    """Folder of a model, or a run folder."""
-    paths: tyro.conf.Positional[tuple[Path, ...]]
-    """Files of logged transitions (Parquet or NPZ)."""
-    behavior_cycle: int | None = None
-    """Where files do not name behaviors: episode i was logged by behavior i mod this."""
-    json: bool = False
-    """Print the scores as JSON on stdout."""
+    model: Annotated[Path, tyro.conf.Positional, MODEL]
+    paths: Logs
+    behavior_cycle: BehaviorCycle = None
+    json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
@@ -39,5 +40,5 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
             f"{model.obs_dims} and {width - model.obs_dims}: score it on logs of the system that it was fitted on."
         )
     scores = score({"model": model}, data, np.asarray(model.normalizer.output_std, np.float64))
-    terminal.say(score_table(scores))
+    terminal.show(score_table(scores), caption="Squared error in variances of the outputs [95 % interval].")
     return {"format": 1, "kind": "score", "behaviors": scores}

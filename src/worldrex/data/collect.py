@@ -20,11 +20,11 @@ class CollectConfig:
     """What to collect.
 
     Arguments:
-        task: name of the task.
-        behaviors: "logged", to train on, or "unlogged", to test on.
-        steps_per_behavior: records of each behavior; None for the task's own number.
-        seed: of the environments and of the behaviors' noise.
-        num_envs: environments side by side, at most; a behavior's episodes are dealt out among them.
+        task: Built-in task to collect from.
+        behaviors: The "logged" ones, to train on, or the "unlogged" ones, to test on.
+        steps_per_behavior: Records of each behavior; None for the task's own number.
+        seed: Seed of the environments and of the behaviors' noise.
+        num_envs: Environments side by side, at most; a behavior's episodes are dealt out among them.
     """
 
     task: str = "gusty-pendulum"

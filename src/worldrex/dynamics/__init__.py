@@ -2,7 +2,7 @@
 
 from worldrex.dynamics.fit import FitConfig, fit, fit_runs, model_of_run
 from worldrex.dynamics.model import ModelError, Prediction, WorldModel, load_model
-from worldrex.dynamics.sweep import Progress, Run, Sweep, TrainingError, train
+from worldrex.dynamics.sweep import Progress, Run, Sweep, TrainingError, require_trainable, train
 from worldrex.dynamics.training import TrainConfig
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "fit_runs",
     "load_model",
     "model_of_run",
+    "require_trainable",
     "train",
 ]

@@ -22,7 +22,7 @@ class FitConfig(TrainConfig):
     weight: float = 100.0
     """Weight of the penalty; 0 is empirical risk minimization (ERM)."""
     debiased: bool = True
-    """Take the mini-batch's sampling noise out of the penalty."""
+    """Whether the mini-batch's sampling noise is taken out of the penalty."""
 
 
 def fit(

@@ -5,7 +5,7 @@ depend on the run's seed and the member only, so a run gives the same result in 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -104,8 +104,10 @@ def train(
     The networks are spread over all local devices; on a CPU each device runs its networks one after the other (their
     working set then stays in the cache), on an accelerator all at once.
     """
-    _check(config, runs)
+    require_trainable(config, [run.weight for run in runs])
     folds = list(dict.fromkeys(run.left_out for run in runs))
+    if len(folds) == 1:
+        folds = 2 * folds  # XLA would simplify the choice among one, and round the risks otherwise than in company.
     penalties = tuple(dict.fromkeys((run.penalty, run.debiased) for run in runs))
     tables, held = _tables(data, folds, config)
     mesh = Mesh(np.array(jax.local_devices()), ("network",), axis_types=(AxisType.Auto,))
@@ -150,7 +152,8 @@ def train(
     )
 
 
-def _check(config: TrainConfig, runs: Sequence[Run]) -> None:
+def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
+    """Raise `TrainingError` for settings, or weights of the penalty, that no training can have."""
     for name, least in (("members", 1), ("elites", 1), ("batch", 2), ("warmup_steps", 0), ("steps", 1), ("seed", 0)):
         if getattr(config, name) < least:
             raise TrainingError(f"{name} is {getattr(config, name)}; training needs {least} or more.")
@@ -158,11 +161,17 @@ def _check(config: TrainConfig, runs: Sequence[Run]) -> None:
         raise TrainingError(
             f"elites is {config.elites} of {config.members} members; choose at most as many as members."
         )
-    if not config.learning_rate > 0:
-        raise TrainingError(f"learning_rate is {config.learning_rate}; training needs a positive one.")
-    for run in runs:
-        if not 0 <= run.weight < float("inf"):
-            raise TrainingError(f"weight is {run.weight}; a penalty needs a finite weight of 0 (none) or more.")
+    if any(width < 1 for width in config.hidden):
+        raise TrainingError(f"hidden is {config.hidden}; a layer needs a width of 1 or more.")
+    if not 0 < config.learning_rate < float("inf"):
+        raise TrainingError(f"learning_rate is {config.learning_rate}; training needs a positive, finite one.")
+    if not 0 <= config.weight_decay < float("inf"):
+        raise TrainingError(f"weight_decay is {config.weight_decay}; training needs 0 (none) or more.")
+    if not 0 < config.holdout < 1:
+        raise TrainingError(f"holdout is {config.holdout}; it is a share between 0 and 1, such as 0.1.")
+    for weight in weights:
+        if not 0 <= weight < float("inf"):
+            raise TrainingError(f"weight is {weight}; a penalty needs a finite weight of 0 (none) or more.")
 
 
 def _raise_if_bad(steps: np.ndarray, runs: Sequence[Run], start: int, stop: int) -> None:

@@ -34,7 +34,7 @@ class TrainConfig:
     """Members that predict: those with the lowest objective on held-out episodes."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers."""
-    batch: int = 1024
+    batch: int = 512
     """Records of a mini-batch, drawn by each member for itself."""
     warmup_steps: int = 1000
     """Steps of the first phase, without the penalty."""
@@ -47,7 +47,7 @@ class TrainConfig:
     holdout: float = 0.1
     """Share of each behavior's episodes held out to choose elites and draw curves."""
     seed: int = 0
-    """Of the held-out episodes, the first weights and the batches."""
+    """Seed of the held-out episodes, the first weights and the batches."""
 
 
 class Tables(NamedTuple):

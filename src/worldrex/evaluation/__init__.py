@@ -1,6 +1,6 @@
 """How good a model is under behaviors that it never saw, and which penalty to choose."""
 
-from worldrex.evaluation.crossval import CrossvalConfig, CrossvalTable, crossval, require_comparable
+from worldrex.evaluation.crossval import CrossvalConfig, CrossvalTable, crossval, require_comparable, require_sweepable
 from worldrex.evaluation.model_error import action_slope, output_scale, score, squared_errors
 from worldrex.evaluation.selection import Estimate, LeftOut, Selection, WeightRow, Worst, select
 from worldrex.evaluation.verdict import Verdict, verdict
@@ -18,6 +18,7 @@ __all__ = [
     "crossval",
     "output_scale",
     "require_comparable",
+    "require_sweepable",
     "score",
     "select",
     "squared_errors",

@@ -9,7 +9,16 @@ from jaxtyping import Float64
 
 from worldrex import risk
 from worldrex.data import DataError, Transitions, require_valid
-from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, model_of_run, train
+from worldrex.dynamics import (
+    Progress,
+    Run,
+    Sweep,
+    TrainConfig,
+    TrainingError,
+    model_of_run,
+    require_trainable,
+    train,
+)  # fmt: skip
 from worldrex.evaluation.model_error import output_scale, squared_errors
 from worldrex.evaluation.selection import LeftOut, Selection, select
 from worldrex.evaluation.statistics import by_cluster
@@ -26,7 +35,7 @@ class CrossvalConfig(TrainConfig):
     weights: tuple[float, ...] = (0.0, 1.0, 10.0, 30.0, 100.0)
     """Weights to compare; 0, ERM, is always among them."""
     debiased: bool = True
-    """Take the mini-batch's sampling noise out of the penalty."""
+    """Whether the mini-batch's sampling noise is taken out of the penalty."""
     seeds: int = 3
     """Trainings of each weight and fold."""
     members: int = 2
@@ -53,6 +62,13 @@ class CrossvalTable:
     def to_json(self) -> dict[str, Any]:
         """As summary.json has it."""
         return {"crossval": self.rows, "selection": asdict(self.selection), "compile_seconds": self.compile_seconds}
+
+
+def require_sweepable(config: CrossvalConfig) -> None:
+    """Raise `TrainingError` for settings that no comparison can have."""
+    if config.seeds < 1:
+        raise TrainingError(f"seeds is {config.seeds}; comparing weights needs 1 or more, and 3 to tell chance.")
+    require_trainable(config, config.weights)
 
 
 def require_comparable(data: Transitions) -> None:
@@ -91,9 +107,10 @@ def crossval(
 
     **Returns:** `CrossvalTable`; risks are squared errors of the ensemble's mean in units of the whole log's outputs.
 
-    **Raises:** `DataError` for data that cannot be compared.
+    **Raises:** `DataError` for data that cannot be compared, `TrainingError` for settings that cannot.
     """
     config = config or CrossvalConfig()
+    require_sweepable(config)
     require_valid(data)
     require_comparable(data)
     folds = [int(behavior) for behavior in np.unique(data.behavior)]

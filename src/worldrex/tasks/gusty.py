@@ -97,7 +97,8 @@ class GustyPendulum(Gusty):
 
     Arguments:
         pendulum: the environment without a gust.
-        strength, correlation: as in Gusty; strength in N m.
+        strength: standard deviation of the gust, N m.
+        correlation: of one step's gust with the next one's.
         start_speed: rad / s; `reset(options={"x_init": ..., "y_init": ...})` overrides it as in Pendulum-v1.
     """
 

@@ -97,6 +97,7 @@ def task(name: str) -> Task:
     Raises TaskError for an unknown name, with the known ones and the closest.
     """
     if name not in _TASKS:
-        closest = get_close_matches(name, _TASKS, n=1, cutoff=0.0)[0]
-        raise TaskError(f"there is no task {name!r}. The tasks are {', '.join(_TASKS)}; did you mean {closest!r}?")
+        closest = get_close_matches(name, _TASKS, n=1, cutoff=0.5)
+        meant = f"; did you mean {closest[0]!r}?" if closest else "."
+        raise TaskError(f"there is no task {name!r}. The tasks are {', '.join(_TASKS)}{meant}")
     return _TASKS[name]

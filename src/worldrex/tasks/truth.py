@@ -66,7 +66,10 @@ def noise_floor(
 
     Arguments:
         task: the task that was logged.
-        obs, action, next_obs, reward: the log.
+        obs: what was seen.
+        action: what was done.
+        next_obs: what was seen next.
+        reward: what was received.
         draws: gusts to average over, an even number.
         seed: of the draws.
 
@@ -93,7 +96,8 @@ def true_slope(
 
     Arguments:
         task: the task.
-        obs, action: where to take the slope.
+        obs: where to take the slope.
+        action: likewise.
         draws: gusts to average over, an even number.
         seed: of the draws.
 

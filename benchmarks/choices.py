@@ -1,0 +1,63 @@
+"""The trainer's defaults, measured: which loss is penalized, over which outputs, with which estimate of the penalty.
+
+    JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/choices.py [--seeds 0 1 2]
+
+Each row trains one ensemble per seed on the gusty pendulum's logged behaviors (all weights and seeds of a choice as one
+program) and scores it under the unlogged ones. Prints a Markdown table: mean squared error as a multiple of the noise
+floor, mean over the seeds with the lowest and highest.
+"""
+
+import argparse
+import dataclasses
+
+import numpy as np
+
+from worldrex import tasks
+from worldrex.data import CollectConfig, collect
+from worldrex.dynamics import Run, TrainConfig, fit_runs
+from worldrex.evaluation import action_slope, output_scale, score
+
+CHOICES = {
+    "squared, mean of outputs": TrainConfig(loss="squared", per_dimension=False),
+    "squared, each output apart": TrainConfig(loss="squared", per_dimension=True),
+    "Gaussian NLL, mean of outputs": TrainConfig(loss="nll", per_dimension=False),
+    "Gaussian NLL, each output apart": TrainConfig(loss="nll", per_dimension=True),
+}
+WEIGHTS = (0.0, 10.0, 100.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    seeds = parser.parse_args().seeds
+    task = tasks.task("gusty-pendulum")
+    logged = collect(CollectConfig(task=task.name))
+    test = collect(CollectConfig(task=task.name, behaviors="unlogged"))
+    scale = output_scale(logged)
+    floor = tasks.noise_floor(task, test.obs, test.action, test.next_obs, test.reward)
+    truth = tasks.true_slope(task, test.obs, test.action).mean(0)[2, 0]
+    print(f"| penalized loss | weight | {' | '.join(test.behavior_names)} | slope (true {truth:.3f}) |")
+    print("|---|---|" + "---|" * (test.num_behaviors + 1))
+    for name, choice in CHOICES.items():
+        config = dataclasses.replace(choice, members=3, elites=3, batch=256, warmup_steps=1000, steps=4000)
+        settings = [(weight, True) for weight in WEIGHTS] + [(WEIGHTS[-1], False)]
+        runs = [Run("variance", weight, debiased, None, seed) for weight, debiased in settings for seed in seeds]
+        models, _ = fit_runs(logged, runs, config)
+        for place, (weight, debiased) in enumerate(settings):
+            of_setting = models[place * len(seeds) : (place + 1) * len(seeds)]
+            tables = [score({"model": model}, test, scale, floor=floor) for model in of_setting]
+            ratios = {
+                behavior: [table[behavior]["model"] / table[behavior]["noise_floor"] for table in tables]
+                for behavior in test.behavior_names
+            }
+            slopes = [action_slope(model, test.obs, test.action)[2, 0] for model in of_setting]
+            cells = [_spread(values) for values in (*ratios.values(), slopes)]
+            print(f"| {name}{'' if debiased else ', plain'} | {weight:g} | {' | '.join(cells)} |", flush=True)
+
+
+def _spread(values: list[float]) -> str:
+    return f"{np.mean(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from tests.dynamics.conftest import COMPANY, SMALL, TARGET, Company, Stepper, arrays, optimized, same_bits
+from worldrex.data import Transitions, holdout
+from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, sweep, train
+from worldrex.dynamics.normalizer import fit_normalizer
+
+NONE, ERM, HEAVY, TARGETED, PLAIN = range(len(COMPANY))
+
+
+def retrained(data: Transitions, runs: Sequence[Run] = COMPANY, **more: Any) -> Sweep:
+    """The company's program, which is compiled already, on other records or runs."""
+    with optimized(True):
+        return train(data, runs, SMALL, **more)
+
+
+def distorted(data: Transitions, rows: np.ndarray) -> Transitions:
+    """The log with huge values in these rows."""
+
+    def distort(x: np.ndarray) -> np.ndarray:
+        x = x.copy()
+        x[rows] = 1e4 * (x[rows] + 7)
+        return x
+
+    columns = ("obs", "action", "reward", "next_obs")
+    return dataclasses.replace(data, **{name: distort(getattr(data, name)) for name in columns})
+
+
+def test_a_run_is_the_same_alone_on_two_devices_as_in_company_on_one(company: Company):
+    _, message = company.alone.communicate()
+    assert company.alone.returncode == 0, message
+    with np.load(company.file) as alone:
+        assert same_bits(list(alone.values()), arrays(company.sweep, TARGETED))
+
+
+def test_a_run_does_not_depend_on_what_or_where_the_others_are(log: Transitions, company: Company):
+    # As many penalties and folds as before, so that the program is compiled already.
+    others = [COMPANY[NONE], Run("variance", 1.0, True, 0, 9), COMPANY[PLAIN], Run("none", 0.0, True, 0, 7), TARGET]
+    again = retrained(log, others)
+    assert same_bits(arrays(again, 0), arrays(company.sweep, NONE))
+    assert same_bits(arrays(again, 2), arrays(company.sweep, PLAIN))
+    assert same_bits(arrays(again, 4), arrays(company.sweep, TARGETED))
+
+
+def test_weight_0_is_no_penalty(company: Company):
+    assert same_bits(arrays(company.sweep, ERM), arrays(company.sweep, NONE))
+
+
+def test_weights_part_only_after_the_first_phase(company: Company):
+    first, last = company.reports
+    assert (first.step, last.step, last.total) == (20, 60, 60)
+    assert first.train_risk[HEAVY] == first.train_risk[ERM]
+    assert same_bits(first.holdout_risk[HEAVY], first.holdout_risk[ERM])
+    assert last.train_risk[HEAVY] != last.train_risk[ERM]
+    assert not np.isclose(last.holdout_risk[HEAVY], last.holdout_risk[ERM], rtol=1e-4).any()
+
+
+def test_seeds_and_members_differ(log: Transitions, company: Company):
+    runs = list(COMPANY)
+    runs[HEAVY] = dataclasses.replace(COMPANY[ERM], seed=1)
+    reseeded = retrained(log, runs)
+    for x, y in zip(
+        jax.tree.leaves(reseeded.networks.trunk), jax.tree.leaves(company.sweep.networks.trunk), strict=True
+    ):
+        assert (x[HEAVY] != x[ERM]).mean() > 0.99
+        assert (y[ERM, 0] != y[ERM, 1]).mean() > 0.99
+        assert (y[ERM, 1] != y[ERM, 2]).mean() > 0.99
+
+
+def test_the_left_out_behavior_touches_nothing(log: Transitions, company: Company):
+    distant = retrained(distorted(log, log.behavior == TARGET.left_out))
+    assert same_bits(arrays(distant, TARGETED), arrays(company.sweep, TARGETED))
+    assert not same_bits(arrays(distant, ERM), arrays(company.sweep, ERM))
+    np.testing.assert_array_equal(
+        np.isnan(distant.holdout_risk[TARGETED]), np.tile(np.arange(4) == TARGET.left_out, (SMALL.members, 1))
+    )
+    assert np.isfinite(distant.holdout_risk[ERM]).all()
+
+
+def test_held_out_episodes_touch_no_training(log: Transitions, company: Company):
+    _, held_out = holdout(log, SMALL.holdout, seed=SMALL.seed)
+    distant = retrained(distorted(log, held_out))
+    trained = distant.networks, distant.normalizers
+    assert same_bits(trained, (company.sweep.networks, company.sweep.normalizers))
+    assert (distant.holdout_risk[ERM] > 100 * company.sweep.holdout_risk[ERM]).all()
+
+
+def test_each_run_has_the_normalizer_of_its_own_training_records(log: Transitions, company: Company):
+    rows, _ = holdout(log, SMALL.holdout, seed=SMALL.seed)
+    for number, run in enumerate(COMPANY):
+        own = rows if run.left_out is None else rows[log.behavior[rows] != run.left_out]
+        outputs = np.column_stack([log.next_obs - log.obs, log.reward])[own]
+        expected = fit_normalizer(np.column_stack([log.obs, log.action])[own], outputs)
+        assert same_bits(jax.tree.map(lambda x, n=number: x[n], company.sweep.normalizers), expected)
+
+
+def test_held_out_risks_and_objectives_are_those_of_the_members(log: Transitions, company: Company):
+    _, held_out = holdout(log, SMALL.holdout, seed=SMALL.seed)
+    inputs = np.column_stack([log.obs, log.action])[held_out]
+    outputs = np.column_stack([log.next_obs - log.obs, log.reward])[held_out]
+    normalizer = jax.tree.map(lambda x: x[HEAVY], company.sweep.normalizers)
+    hidden = (inputs - normalizer.input_mean) / normalizer.input_std
+    ((weight, bias),), (last, offset) = company.sweep.networks.trunk, company.sweep.networks.mean
+    hidden = hidden @ weight[HEAVY, 1] + bias[HEAVY, 1]
+    predicted = hidden / (1 + np.exp(-hidden)) @ last[HEAVY, 1] + offset[HEAVY, 1]
+    losses = np.square(predicted - (outputs - normalizer.output_mean) / normalizer.output_std).mean(1)
+    by_behavior = [losses[log.behavior[held_out] == behavior] for behavior in range(4)]
+    risks = np.array([x.mean() for x in by_behavior])
+    np.testing.assert_allclose(company.sweep.holdout_risk[HEAVY, 1], risks, rtol=1e-4)
+    debiased = risks.var() - 3 / 16 * sum(x.var(ddof=1) / len(x) for x in by_behavior)
+    objective = company.sweep.holdout_objective[HEAVY, 1]
+    np.testing.assert_allclose(objective, (risks.mean() + 30 * debiased) / 30, rtol=1e-4)
+    of_members = company.sweep.holdout_objective[HEAVY].mean() * 30 - company.sweep.holdout_risk[HEAVY].mean()
+    np.testing.assert_allclose(company.reports[-1].holdout_penalty[HEAVY], of_members / 30, rtol=1e-3)
+    np.testing.assert_allclose(
+        company.reports[-1].holdout_risk, company.sweep.holdout_risk.mean(1), rtol=1e-6, equal_nan=True
+    )
+
+
+def test_reports_and_ticks_change_nothing(log: Transitions, company: Company, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sweep, "REPORT_STEPS", 25)
+    monkeypatch.setattr(sweep, "STRETCH", 10)
+    reports: list[Progress] = []
+    ticks = []
+    often = retrained(log, report=reports.append, tick=lambda done, total: ticks.append((done, total)))
+    assert [report.step for report in reports] == [20, 25, 50, 60]
+    assert ticks == [(done, 60) for done in (10, 20, 25, 30, 40, 50, 60)]
+    assert same_bits(arrays(often), arrays(company.sweep))
+    assert same_bits(reports[0].holdout_risk, company.reports[0].holdout_risk)
+
+
+def test_the_loop_is_init_and_step_with_a_fresh_optimizer_at_the_switch(stepper: Stepper, company: Company):
+    state = stepper.init(stepper.task)
+    fresh = state.optimizer
+    for number in range(60):
+        if number == 20:
+            state = state._replace(optimizer=fresh)
+        state, _ = stepper.step(state, stepper.task, number)
+    trained = jax.tree.map(lambda x: x[HEAVY, 1], company.sweep.networks)
+    for ours, theirs in zip(jax.tree.leaves(state.network), jax.tree.leaves(trained), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_a_training_that_diverges_says_so(log: Transitions):
+    runs = [*COMPANY[:-1], dataclasses.replace(COMPANY[PLAIN], weight=3e38)]
+    with pytest.raises(TrainingError, match=r"diverged: between steps 20 and 60.*weight=3e\+38.*lower") as error:
+        retrained(log, runs)
+    assert "\n" not in str(error.value)
+
+
+def test_numbers_beyond_float32_are_a_training_error(log: Transitions):
+    huge = log.next_obs.copy()
+    huge[::2] = 3e38
+    opposite = log.obs.copy()
+    opposite[::2] = -3e38
+    with pytest.raises(TrainingError, match="not finite"):
+        retrained(dataclasses.replace(log, obs=opposite, next_obs=huge))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"members": 0}, "members is 0; training needs 1 or more"),
+        ({"elites": 0}, "elites is 0; training needs 1 or more"),
+        ({"elites": 4}, "elites is 4 of 3 members"),
+        ({"batch": 1}, "batch is 1; training needs 2 or more"),
+        ({"warmup_steps": -1}, "warmup_steps is -1"),
+        ({"steps": 0}, "steps is 0; training needs 1 or more"),
+        ({"seed": -1}, "seed is -1"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; training needs a positive"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
+        ({"weight_decay": -1e-4}, "weight_decay is -0.0001"),
+        ({"hidden": (16, 0)}, "hidden is \\(16, 0\\); a layer needs a width"),
+        ({"holdout": 0.0}, "holdout is 0.0; it is a share between 0 and 1"),
+        ({"holdout": 1.0}, "holdout is 1.0; it is a share between 0 and 1"),
+    ],
+)
+def test_a_configuration_that_cannot_train_is_refused(log: Transitions, setting: dict[str, float], message: str):
+    with pytest.raises(TrainingError, match=message):
+        train(log, [TARGET], dataclasses.replace(SMALL, **setting))
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_a_weight_that_is_no_weight_is_refused(log: Transitions, weight: float):
+    with pytest.raises(TrainingError, match=f"weight is {weight}; a penalty needs a finite weight of 0"):
+        train(log, [TARGET, Run(weight=weight)], SMALL)
+
+
+def test_a_fold_without_records_is_refused(log: Transitions):
+    with pytest.raises(TrainingError, match="no records are left when 'operator 0' is left out"):
+        train(log.rows(log.behavior == 0), [Run(left_out=0)], SMALL)
+
+
+def test_networks_of_one_run_have_their_own_keys():
+    config = TrainConfig(members=2, elites=1)
+    tasks = sweep._tasks([Run(seed=0), Run(seed=0, weight=1.0), Run(seed=1)], [None], [("variance", True)], config, 4)
+    keys = np.asarray(jax.random.key_data(tasks.key))
+    assert len(keys) == 8  # as many for each of four devices
+    assert same_bits(keys[:2], keys[2:4])  # another weight: the same first weights and records
+    assert len(np.unique(keys[[0, 1, 4, 5]], axis=0)) == 4
+    np.testing.assert_array_equal(tasks.weight[:6], [100, 100, 1, 1, 100, 100])

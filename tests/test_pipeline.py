@@ -1,0 +1,277 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program import TINY_RUN, Program, files_of, state_of, strict_json, write_logs
+from worldrex import pipeline
+from worldrex.cli import main
+from worldrex.data import CollectConfig, load
+from worldrex.dynamics import load_model
+
+NUMBER = (int, float)
+LOGGED = ["ignores the gust", "compensates a quarter", "compensates half", "compensates three quarters"]
+UNLOGGED = ["strong compensation", "leans with the gust", "random torques"]
+# What interface.md promises to those who read summary.json, and what the report reads.
+SCHEMA = {
+    "format": int, "kind": str, "task": str, "seed": int, "command": str, "quick": bool, "data": dict, "verdict": dict,
+    "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "unlogged": dict, "logged": dict,
+    "compile_seconds": dict, "seconds": dict, "total_seconds": float,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_logs(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return Program(tmp_path_factory.getbasetemp() / "jax-cache")
+
+
+@pytest.fixture(scope="module")
+def words(logs: dict[str, Path]) -> list[str | Path]:
+    return ["run", "--data", logs["logged"], "--unlogged", logs["unlogged"], *TINY_RUN]
+
+
+@pytest.fixture(scope="module")
+def finished(
+    program: Program, words: list[str | Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str, str]:
+    """A run that nothing disturbed: its folder, stdout and stderr."""
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    code, out, err = program(*words, "--out", folder, "--json")
+    assert code == 0, err
+    return folder, out, err
+
+
+def test_a_run_leaves_everything(finished: tuple[Path, str, str]) -> None:
+    folder, _, err = finished
+    assert state_of(folder) == {"state": "finished", "stage": "report"}
+    assert not list(folder.rglob("*.unfinished"))
+    config = strict_json((folder / "config.json").read_text())
+    assert set(config) == {"command", "config", "seed"}
+    assert config["config"]["crossval"]["steps"] == 20
+    assert config["command"][:2] == ["worldrex", "run"]
+    environment = strict_json((folder / "environment.json").read_text())
+    assert environment["jax"]
+    assert environment["machine"]["cores"]
+    metrics = [strict_json(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert {line["stage"] for line in metrics} == {"crossval", "fit"}
+    assert {line["model"] for line in metrics if line["stage"] == "fit"} == {"erm", "penalized", "plain"}
+    page = (folder / "report.html").read_text()
+    assert page.endswith("</html>\n") or page.endswith("</html>")
+    assert "This run is not finished" not in page
+    assert "Traceback" not in err
+
+
+def check_summary(summary: dict[str, Any], *, unlogged: list[str]) -> None:
+    wrong = {key: summary.get(key) for key, kind in SCHEMA.items() if type(summary.get(key)) is not kind}
+    assert not wrong
+    assert set(summary) == {*SCHEMA, "slope"}
+    assert set(summary["chosen"]) == {"penalty", "weight", "debiased", "loss"}
+    assert type(summary["chosen"]["weight"]) is float
+    assert summary["chosen"]["penalty"] == ("variance" if summary["chosen"]["weight"] else "none")
+    assert {(row["weight"], row["behavior"]) for row in summary["crossval"]} == {
+        (weight, behavior) for weight in (0.0, 10.0) for behavior in LOGGED
+    }
+    for row in summary["crossval"]:
+        assert set(row) == {"penalty", "weight", "behavior", "seed", "risk"}
+        assert row["penalty"] == "variance"
+        assert row["seed"] == 0
+        assert row["risk"] > 0
+    assert sorted(summary["unlogged"]) == sorted(unlogged)
+    assert sorted(summary["logged"]) == sorted(LOGGED)
+    for entry in [*summary["unlogged"].values(), *summary["logged"].values()]:
+        assert all(
+            isinstance(entry[name], float) and entry[name] > 0 for name in ("erm", "chosen", "penalized", "plain")
+        )
+        assert "noise_floor" in entry
+    assert summary["verdict"]["kind"] in ("helps", "buys nothing", "hurts", "cannot tell")
+    assert summary["verdict"]["sentence"].endswith(".")
+    assert {"describe", "crossval", "fit", "score", "report"} <= set(summary["seconds"])
+    assert all(seconds >= 0 for seconds in summary["seconds"].values())
+
+
+def test_stdout_is_the_summary_and_the_summary_is_whole(finished: tuple[Path, str, str]) -> None:
+    folder, out, err = finished
+    summary = strict_json(out)
+    assert summary == strict_json((folder / "summary.json").read_text())
+    check_summary(summary, unlogged=UNLOGGED)
+    assert all(entry["noise_floor"] is None for entry in summary["unlogged"].values())
+    assert summary["slope"] is None
+    assert summary["task"] == "logged"
+    assert summary["data"]["records"] == 800
+    for line in (
+        "folder   ",
+        "describe ",
+        "crossval 4 left-out behaviors x 2 weights x 1 seed x 1 member\n",
+        "verdict  ",
+    ):
+        assert line in err
+
+
+def test_the_models_can_be_used(finished: tuple[Path, str, str], logs: dict[str, Path]) -> None:
+    folder = finished[0]
+    summary = strict_json((folder / "summary.json").read_text())
+    data = load(logs["logged"])
+    chosen = load_model(folder / "model").predict(data.obs, data.action)
+    assert chosen.next_obs.shape == data.obs.shape
+    same = "penalized" if summary["chosen"]["weight"] else "erm"
+    again = load_model(folder / "models" / same).predict(data.obs, data.action)
+    assert (chosen.next_obs == again.next_obs).all()
+
+
+def test_ctrl_c_and_kill_are_resumed_to_the_same_end(
+    program: Program, words: list[str | Path], finished: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "a run"
+    code, _, err, seconds = program.end_at("crossval", signal.SIGINT, *words, out=out)
+    assert (code, state_of(out)["state"]) == (130, "interrupted"), err
+    assert err.startswith(
+        f"worldrex run: interrupted. {out} is unfinished: the same command with --out '{out}' goes on"
+    )
+    assert err.count("\n") == 1
+    assert seconds < 20
+    assert not list(out.rglob("*.unfinished"))
+
+    code, _, err, _ = program.end_at("fit", signal.SIGINT, *words, out=out)
+    assert (code, state_of(out)["state"]) == (130, "interrupted"), err
+    kept = files_of(out / "checkpoint")
+    assert list(kept) == ["crossval.json"]
+
+    code, _, _, _ = program.end_at("fit", signal.SIGKILL, *words, out=out)
+    assert code == -signal.SIGKILL
+    assert state_of(out) == {"state": "running", "stage": "fit"}
+
+    code, text, err = program(*words, "--fit.steps", "21", "--out", out)
+    assert (code, text) == (2, "")
+    assert "unfinished run with other settings (fit)" in err
+    assert files_of(out / "checkpoint") == kept
+
+    code, text, err = program(*words, "--out", out)
+    assert (code, err) == (0, "")
+    assert "(resumed)" in text
+    assert "crossval 4 left-out" not in text
+    assert state_of(out)["state"] == "finished"
+    here, there = (strict_json((folder / "summary.json").read_text()) for folder in (out, finished[0]))
+    for part in ("crossval", "selection", "unlogged", "logged", "verdict"):
+        assert here[part] == there[part]
+    assert set(here["seconds"]) == set(there["seconds"])
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) == len((finished[0] / "metrics.jsonl").read_text().splitlines())
+    assert len({json.dumps(line) for line in lines}) == len(lines)
+
+    before = files_of(out)
+    code, text, err = program(*words, "--out", out)
+    assert (code, text) == (2, "")
+    assert "holds a finished run, which is never overwritten" in err
+    assert files_of(out) == before
+
+
+def test_a_task_is_collected_scored_against_the_truth_and_resumed(program: Program, tmp_path: Path) -> None:
+    out = tmp_path / "task"
+    words = ["run", *TINY_RUN]
+    code, _, err, seconds = program.end_at("collect", signal.SIGINT, *words, out=out)
+    assert (code, state_of(out)) == (130, {"state": "interrupted", "stage": "collect"}), err
+    assert "Traceback" not in err
+    assert seconds < 10
+    code, _, err = program(*words, "--out", out)
+    assert (code, err) == (0, "")
+    summary = strict_json((out / "summary.json").read_text())
+    check_summary(summary, unlogged=UNLOGGED)
+    assert summary["task"] == "gusty-pendulum"
+    assert all(isinstance(entry["noise_floor"], float) for entry in summary["unlogged"].values())
+    assert set(summary["slope"]) == {"action", "output", "truth", "erm", "penalized", "plain", "chosen"}
+    assert summary["slope"]["truth"] == pytest.approx(0.15, abs=0.01)
+    assert "collect" in summary["seconds"]
+
+
+def test_two_behaviors_say_what_is_possible_and_do_it(program: Program, logs: dict[str, Path], tmp_path: Path) -> None:
+    code, text, err = program("run", "--data", logs["two"], *TINY_RUN, "--out", tmp_path / "two")
+    assert (code, err) == (0, "")
+    summary = strict_json((tmp_path / "two" / "summary.json").read_text())
+    assert summary["verdict"]["kind"] == "cannot tell"
+    assert "Two behaviors cannot tell" in text
+    assert summary["chosen"]["weight"] == 0
+    assert summary["selection"]["candidate"] is None
+    assert {row["weight"] for row in summary["crossval"]} == {0.0}
+    assert summary["unlogged"] == {}
+
+
+def test_logs_that_changed_are_not_mixed_with_what_was_kept(
+    logs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = tmp_path / "log.parquet", tmp_path / "out"
+    data = load(logs["logged"])
+    data.save(path)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "_crossval", interrupt)
+    words = ["run", "--data", str(path), "--out", str(out)]
+    assert main(words) == 130
+    data.rows(slice(0, -40)).save(path)
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "unfinished run with other settings (records_crc32)" in capsys.readouterr().err
+    assert state_of(out) == {"state": "interrupted", "stage": "describe"}
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk(full_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "CollectConfig", lambda **given: CollectConfig(**given, steps_per_behavior=2000))
+    out = full_disk / "run"
+    assert main(["run", "--out", str(out)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"worldrex run: cannot write {out / 'data' / 'logged.parquet'}: ")
+    assert "No space left on device" in err
+    assert "on a disk with room" in err
+    assert state_of(out) == {"state": "failed", "stage": "collect"}
+    assert os.listdir(out / "data") == []
+    assert strict_json((out / "config.json").read_text())["seed"] == 0
+
+
+def test_a_disk_that_fills_while_it_trains(
+    logs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def crossval(job: Any, _: object) -> None:
+        job.folder.begin("crossval")
+        monkeypatch.setattr(os, "fsync", fill)
+        job.folder.keep("crossval", {})
+
+    monkeypatch.setattr(pipeline, "_crossval", crossval)
+    out = tmp_path / "out"
+    assert main(["run", "--data", str(logs["logged"]), "--out", str(out)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f"worldrex run: cannot write {out / 'checkpoint' / 'crossval.json'}: No space left on device."
+    )
+    assert state_of(out) == {"state": "running", "stage": "crossval"}
+    assert not list(out.rglob("*.unfinished"))
