@@ -383,7 +383,7 @@ def test_a_reader_that_has_seen_enough(logs: dict[str, Path]) -> None:
 
 def test_fit_score_and_report(program: Program, logs: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "fitted"
-    code, text, err = program("fit", logs["logged"], *TINY, "--out", out, "--json")
+    code, text, err = program("fit", logs["logged"], *TINY, "--penalty", "none", "--out", out, "--json")
     assert (code, "Traceback" in err) == (0, False), err
     assert set(strict_json(text)) == {"format", "kind", "seed", "penalty", "weight", "holdout_risk"}
     assert strict_json((out / "status.json").read_text()) == {"state": "finished", "stage": "fit"}

@@ -200,6 +200,7 @@ def test_two_behaviors_say_what_is_possible_and_do_it(program: Program, logs: di
     summary = strict_json((tmp_path / "two" / "summary.json").read_text())
     assert summary["verdict"]["kind"] == "cannot tell"
     assert "Two behaviors cannot tell" in text
+    assert "score    on held-out episodes\n" in text
     assert summary["chosen"]["weight"] == 0
     assert summary["selection"]["candidate"] is None
     assert {row["weight"] for row in summary["crossval"]} == {0.0}
@@ -228,10 +229,10 @@ def test_logs_that_changed_are_not_mixed_with_what_was_kept(
 
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
+    """A file system of 64 KiB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
     try:
         mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     except OSError:
@@ -243,7 +244,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(full_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "CollectConfig", lambda **given: CollectConfig(**given, steps_per_behavior=2000))
+    monkeypatch.setattr(pipeline, "CollectConfig", lambda **given: CollectConfig(**given, steps_per_behavior=1000))
     out = full_disk / "run"
     assert main(["run", "--out", str(out)]) == 2
     err = capsys.readouterr().err

@@ -145,9 +145,7 @@ def _load(config: RunConfig) -> tuple[Transitions, Transitions | None] | None:
 def _collect(job: _Job) -> tuple[Transitions, Transitions]:
     logs = []
     job.folder.begin("collect")
-    with job.terminal.stage(
-        "collect", f"{job.name}: the logged behaviors to learn from, the unlogged ones as the test"
-    ) as tick:
+    with job.terminal.stage("collect", f"{job.name}: behaviors to learn from, and unlogged ones to test on") as tick:
         for behaviors in ("logged", "unlogged"):
             path = job.folder.path / "data" / f"{behaviors}.parquet"
             if not path.exists():
@@ -221,7 +219,7 @@ def _crossval(job: _Job, logged: Transitions) -> CrossvalTable:
                 "weight": weight,
                 "step": progress.step,
                 "train_risk": progress.train_risk[of_weight == weight].mean(),
-                "holdout_risk": _by_name(logged, np.nanmean(progress.holdout_risk[of_weight == weight], axis=0)),
+                "holdout_risk": _by_name(logged, _finite_mean(progress.holdout_risk[of_weight == weight])),
                 "holdout_penalty": progress.holdout_penalty[of_weight == weight].mean(),
             }
             for weight in weights
@@ -291,7 +289,8 @@ def _score(
         floor = tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) if task else None
         return score(models, data, scale, floor=floor, seed=config.seed)
 
-    with job.terminal.stage("score", "under the unlogged behaviors, and on held-out episodes of the logged ones"):
+    what = "under the unlogged behaviors, and on held-out episodes" if unlogged is not None else "on held-out episodes"
+    with job.terminal.stage("score", what):
         _, held_out = holdout(logged, config.fit.holdout, seed=config.fit.seed)
         on_logged = scored(logged.rows(held_out))
         on_unlogged = scored(unlogged) if unlogged is not None else {}
@@ -352,6 +351,11 @@ def _checksum(data: Transitions) -> int:
     for column in COLUMNS:
         checksum = zlib.crc32(getattr(data, column).tobytes(), checksum)
     return checksum
+
+
+def _finite_mean(risks: np.ndarray) -> np.ndarray:
+    """Mean over the runs that have one, NaN where none has: for a behavior that is named and has no records."""
+    return np.ma.masked_invalid(risks).mean(axis=0).filled(np.nan)
 
 
 def _by_name(data: Transitions, risks: np.ndarray) -> dict[str, float]:

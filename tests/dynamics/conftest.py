@@ -19,6 +19,7 @@ from tests.dynamics.gust import gust_log
 from worldrex.data import Transitions
 from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, sweep, train
 from worldrex.dynamics.training import StepInfo, Tables, Task, TrainState, init, step
+from worldrex.risk import PenaltyName
 
 SMALL = TrainConfig(members=3, elites=2, hidden=(16,), batch=32, warmup_steps=20, steps=40)
 TARGET = Run("variance", 10.0, True, 2, 0)
@@ -107,8 +108,8 @@ def company(log: Transitions, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with optimized(True):
         trained = train(log, COMPANY, SMALL, report=reports.append)
     yield Company(trained, reports, alone, file)
-    alone.kill()
-    alone.communicate()
+    with alone:  # waits, and closes the pipe
+        alone.kill()
 
 
 class Stepper(NamedTuple):
@@ -123,7 +124,7 @@ class Stepper(NamedTuple):
 
 def stepper_of(log: Transitions, config: TrainConfig) -> Stepper:
     """`init` and `step` for that configuration."""
-    penalties = (("variance", True),)
+    penalties: tuple[tuple[PenaltyName, bool], ...] = (("variance", True),)
     tables, _ = sweep._tables(log, [None, 2], config)
     task = jax.tree.map(lambda x: x[1], sweep._tasks([COMPANY[2]], [None, 2], penalties, config, 1))
     first = jax.jit(partial(init, config=config))

@@ -185,7 +185,13 @@ def _raise_if_bad(steps: np.ndarray, runs: Sequence[Run], start: int, stop: int)
 
 def _tables(data: Transitions, folds: Sequence[int | None], config: TrainConfig) -> tuple[Tables, _Holdout]:
     inputs = np.concatenate([data.obs, data.action], 1)
-    outputs = np.concatenate([data.next_obs - data.obs, data.reward[:, None]], 1)
+    with np.errstate(over="ignore"):
+        outputs = np.concatenate([data.next_obs - data.obs, data.reward[:, None]], 1)
+    if not np.isfinite(outputs).all():
+        raise TrainingError(
+            f"next_obs - obs is not finite in float32, first at row {int(np.argmin(np.isfinite(outputs).all(1)))}. Look for "
+            "huge values with `worldrex describe`, or change the unit."
+        )
     train_rows, holdout_rows = holdout(data, config.holdout, seed=config.seed)
 
     def rows_of(rows: np.ndarray, fold: int | None) -> np.ndarray:
