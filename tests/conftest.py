@@ -1,6 +1,43 @@
 """Every test runs with JAX strict about rank and dtype promotion; pyproject.toml turns warnings into errors."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import jax
+import pytest
+
+if TYPE_CHECKING:
+    from tests.program import Program, Words
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files of small logs: `logged`, `unlogged` and `two`."""
+    from tests.program import write_logs
+
+    return write_logs(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
+    """worldrex in processes of its own."""
+    from tests.program import Program
+
+    return Program(tmp_path_factory.mktemp("jax-cache"))
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> "Callable[..., Words]":
+    """Call the command line in this process: exit code, stdout, stderr."""
+    from worldrex.cli import main
+
+    def run(*words: str | Path) -> "Words":
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

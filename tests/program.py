@@ -12,6 +12,8 @@ import pytest
 
 from worldrex.data import CollectConfig, collect
 
+Words = tuple[int, str, str]
+
 _TRAINING = ("--members 1", "--elites 1", "--hidden 8", "--batch 32", "--warmup-steps 20", "--steps 20")
 TINY = " ".join(_TRAINING).split()
 TINY_RUN = [flag.replace("--", f"--{part}.") for part in ("crossval", "fit") for flag in TINY]
@@ -54,7 +56,7 @@ class Program:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
         )
 
-    def __call__(self, *words: str | Path) -> tuple[int, str, str]:
+    def __call__(self, *words: str | Path) -> Words:
         """Exit code, stdout and stderr."""
         process = self.start(*words)
         out, err = process.communicate(timeout=300)

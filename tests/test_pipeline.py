@@ -3,13 +3,13 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.program import TINY_RUN, Program, files_of, state_of, strict_json, write_logs
+from tests.program import TINY_RUN, Program, Words, files_of, state_of, strict_json
 from worldrex import pipeline
 from worldrex.cli import main
 from worldrex.data import CollectConfig, load
@@ -24,16 +24,6 @@ SCHEMA = {
     "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "unlogged": dict, "logged": dict,
     "compile_seconds": dict, "seconds": dict, "total_seconds": float,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_logs(tmp_path_factory.mktemp("logs"))
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return Program(tmp_path_factory.getbasetemp() / "jax-cache")
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +120,11 @@ def test_the_models_can_be_used(finished: tuple[Path, str, str], logs: dict[str,
 
 
 def test_ctrl_c_and_kill_are_resumed_to_the_same_end(
-    program: Program, words: list[str | Path], finished: tuple[Path, str, str], tmp_path: Path
+    program: Program,
+    call: Callable[..., Words],
+    words: list[str | Path],
+    finished: tuple[Path, str, str],
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "a run"
     code, _, err, seconds = program.end_at("crossval", signal.SIGINT, *words, out=out)
@@ -151,7 +145,7 @@ def test_ctrl_c_and_kill_are_resumed_to_the_same_end(
     assert code == -signal.SIGKILL
     assert state_of(out) == {"state": "running", "stage": "fit"}
 
-    code, text, err = program(*words, "--fit.steps", "21", "--out", out)
+    code, text, err = call(*words, "--fit.steps", "21", "--out", out)
     assert (code, text) == (2, "")
     assert "unfinished run with other settings (fit)" in err
     assert files_of(out / "checkpoint") == kept
@@ -170,7 +164,7 @@ def test_ctrl_c_and_kill_are_resumed_to_the_same_end(
     assert len({json.dumps(line) for line in lines}) == len(lines)
 
     before = files_of(out)
-    code, text, err = program(*words, "--out", out)
+    code, text, err = call(*words, "--out", out)
     assert (code, text) == (2, "")
     assert "holds a finished run, which is never overwritten" in err
     assert files_of(out) == before

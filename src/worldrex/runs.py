@@ -98,8 +98,8 @@ class RunFolder:
         with _alone(self.path):
             for left in self.path.rglob(".*.unfinished"):
                 left.unlink()  # by a process that was killed
-            self.begin(stage)
             try:
+                self.begin(stage)
                 yield
             except KeyboardInterrupt as interrupt:
                 self._end("interrupted")

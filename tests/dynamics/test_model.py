@@ -100,7 +100,7 @@ def description_of(folder: Path, **changes: object) -> None:
 def test_weights_of_another_save_are_found_out(saved: Path):
     made_up_model(seed=9).save(saved.parent / "other")
     (saved.parent / "other" / "model.safetensors").replace(saved / "model.safetensors")
-    with pytest.raises(ModelError, match="damaged: model.safetensors is not the file"):
+    with pytest.raises(ModelError, match=r"damaged: model\.safetensors is not the file"):
         load_model(saved)
 
 

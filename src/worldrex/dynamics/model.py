@@ -126,11 +126,14 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
             f"{path / 'model.json'} is not of format {FORMAT}, the one that this version of worldrex reads: load it with "
             "the version that wrote it, or fit again."
         )
-    if hashlib.sha256(weights).hexdigest() != description["sha256"]:
+    if hashlib.sha256(weights).hexdigest() != description.get("sha256"):
         raise ModelError(
             f"{path} is damaged: model.safetensors is not the file that model.json was written for. Fit again."
         )
-    return _from_arrays(load(weights), description)
+    try:
+        return _from_arrays(load(weights), description)
+    except KeyError as error:
+        raise ModelError(f"{path / 'model.json'} is damaged: it lacks {error}. Fit again.") from error
 
 
 def _named_arrays(networks: Network, normalizer: Normalizer) -> dict[str, np.ndarray]:

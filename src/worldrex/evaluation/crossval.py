@@ -152,7 +152,7 @@ def _trained(
 ) -> dict[str, Float64[np.ndarray, "weight run"]]:
     """Held-out-episode risk of each behavior in the runs that trained on it, by weight."""
     # In units of each run's own outputs: good for the curves of one behavior over the weights.
-    risks = sweep.holdout_risk.mean(1)
+    risks = sweep.holdout_risk.mean(1, dtype=np.float64)
     of_weight = np.array([weights.index(run.weight) for run in runs])
     curves = {}
     for behavior, name in enumerate(data.behavior_names):

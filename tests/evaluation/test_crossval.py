@@ -1,0 +1,169 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pytest
+
+from tests.dynamics.gust import gust_log
+from tests.dynamics.made_up import TRUTH, linear_model, stacked
+from worldrex.data import DataError, Transitions
+from worldrex.dynamics import Progress, Run, Sweep, TrainingError, train
+from worldrex.dynamics.normalizer import Normalizer
+from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval, output_scale, require_comparable
+from worldrex.evaluation.model_error import outputs_of
+
+TINY = CrossvalConfig(weights=(10.0,), seeds=2, hidden=(16,), batch=32, warmup_steps=20, steps=40, seed=5)
+MODULE = import_module("worldrex.evaluation.crossval")  # its name in the package is the function's
+FOLDS, WEIGHTS, SEEDS = 4, (0.0, 10.0), (5, 6)
+
+
+class Done(NamedTuple):
+    """A comparison, and what it was made of."""
+
+    table: CrossvalTable
+    sweep: Sweep
+    runs: list[Run]
+    reports: list[tuple[Progress, list[Run]]]
+    ticks: list[tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def done(log: Transitions) -> Done:
+    """Four folds, two weights and two seeds, in earnest."""
+    kept: list[Any] = []
+
+    def kept_train(data: Transitions, runs: Sequence[Run], *rest: Any, **more: Any) -> Sweep:
+        kept.extend([list(runs), train(data, runs, *rest, **more)])
+        return kept[-1]
+
+    reports, ticks = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MODULE, "train", kept_train)
+        table = crossval(
+            log,
+            TINY,
+            report=lambda progress, runs: reports.append((progress, runs)),
+            tick=lambda *done: ticks.append(done),
+        )
+    return Done(table, kept[1], kept[0], reports, ticks)
+
+
+def test_every_fold_weight_and_seed_has_its_row(done: Done, log: Transitions):
+    keys = [(row["behavior"], row["weight"], row["seed"], row["penalty"]) for row in done.table.rows]
+    expected = [(name, weight, seed, "variance") for name in log.behavior_names for weight in WEIGHTS for seed in SEEDS]
+    assert keys == expected
+    assert [row.weight for row in done.table.selection.weights] == list(WEIGHTS)
+    assert done.table.compile_seconds == done.sweep.compile_seconds > 0
+    assert done.runs == [
+        Run("variance", weight, True, fold, seed) for fold in range(FOLDS) for weight in WEIGHTS for seed in SEEDS
+    ]
+
+
+def test_a_rows_risk_is_that_of_the_behavior_which_its_run_left_out(done: Done, log: Transitions):
+    scale = output_scale(log)
+    for number, (run, row) in enumerate(zip(done.runs, done.table.rows, strict=True)):
+        assert run.left_out is not None
+        part = log.rows(log.behavior == run.left_out)
+        own = jax.tree.map(lambda x, n=number: x[n], done.sweep.normalizers)
+        x = (np.concatenate([part.obs, part.action], 1) - own.input_mean) / own.input_std
+        ((weight, bias),), (last, offset) = done.sweep.networks.trunk, done.sweep.networks.mean
+        hidden = x[None] @ weight[number] + bias[number][:, None]
+        mean = (hidden / (1 + np.exp(-hidden)) @ last[number] + offset[number][:, None]).mean(0)
+        error = (mean * own.output_std + own.output_mean - outputs_of(part)) / scale
+        np.testing.assert_allclose(row["risk"], np.square(error).mean(), rtol=1e-4)
+
+
+def test_the_selection_is_of_these_risks(done: Done, log: Transitions):
+    risks = np.array([row["risk"] for row in done.table.rows]).reshape(FOLDS, len(WEIGHTS), len(SEEDS)).mean(2)
+    for place, row in enumerate(done.table.selection.weights):
+        np.testing.assert_allclose([estimate.value for estimate in row.folds.values()], risks[:, place], rtol=1e-6)
+        assert row.worst.behavior == log.behavior_names[int(risks[:, place].argmax())]
+    trained = done.sweep.holdout_risk.mean(1)
+    for behavior, name in enumerate(log.behavior_names):
+        for row in done.table.selection.weights:
+            own = [trained[n, behavior] for n, r in enumerate(done.runs) if r.weight == row.weight]
+            np.testing.assert_allclose(row.trained[name].value, np.nanmean(own), rtol=1e-5)
+            np.testing.assert_allclose(
+                [row.trained[name].low, row.trained[name].high], [np.nanmin(own), np.nanmax(own)]
+            )
+
+
+def test_progress_is_told_with_its_runs(done: Done):
+    assert [progress.step for progress, _ in done.reports] == [20, 60]
+    assert all(runs == done.runs for _, runs in done.reports)
+    assert done.ticks[-1] == (60, 60)
+
+
+@pytest.fixture
+def fake_train(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Instead of training: linear models of the truth; the runs that were asked for."""
+    asked: list[Run] = []
+
+    def pretend(data: Transitions, runs: Sequence[Run], config: CrossvalConfig, **_: Any) -> Sweep:
+        asked.extend(runs)
+        ensemble = linear_model(*[TRUTH] * config.members)
+        risks = np.full((len(runs), config.members, data.num_behaviors), 0.5, np.float32)
+        for number, run in enumerate(runs):
+            risks[number, :, run.left_out] = np.nan
+        risks[:, :, np.bincount(data.behavior, minlength=data.num_behaviors) == 0] = np.nan
+        normalizers = Normalizer(*(np.stack([x] * len(runs)) for x in ensemble.normalizer))
+        objective = np.zeros((len(runs), config.members), np.float32)
+        return Sweep(stacked([ensemble.networks] * len(runs)), normalizers, risks, objective, 0.0)
+
+    monkeypatch.setattr(MODULE, "train", pretend)
+    return asked
+
+
+def test_two_behaviors_train_erm_alone(fake_train: list[Run]):
+    log = gust_log(4, operators=((1.0, 0.0), (1.2, -0.5)))
+    table = crossval(log, TINY)
+    assert fake_train == [Run("variance", 0.0, True, fold, seed) for fold in (0, 1) for seed in SEEDS]
+    assert len(table.rows) == 4
+    assert (table.selection.chosen, table.selection.candidate) == (0.0, None)
+    expected = np.square(outputs_of(log)[log.behavior == 1] / output_scale(log))
+    assert table.rows[2]["risk"] < expected.mean()
+    assert CrossvalTable.from_json(table.to_json()) == table
+
+
+def test_a_behavior_without_records_is_no_fold(fake_train: list[Run], log: Transitions):
+    table = crossval(log.rows(log.behavior != 1), TINY)
+    assert {row["behavior"] for row in table.rows} == {"operator 0", "operator 2", "operator 3"}
+    assert {run.left_out for run in fake_train} == {0, 2, 3}
+    assert table.selection.weights[0].trained.keys() == {"operator 0", "operator 2", "operator 3"}
+
+
+def test_erm_is_always_compared_and_weights_are_in_order(fake_train: list[Run], log: Transitions):
+    table = crossval(log, replace(TINY, weights=(30.0, 1.0, 30.0)))
+    assert [row.weight for row in table.selection.weights] == [0.0, 1.0, 30.0]
+
+
+def test_one_behavior_is_refused(log: Transitions):
+    alone = log.rows(log.behavior == 2)
+    with pytest.raises(DataError, match=r"one behavior only, 'operator 2' \(400 records\).*--weight 0"):
+        crossval(alone, TINY)
+
+
+def test_a_behavior_with_few_records_is_refused(log: Transitions):
+    kept = (log.behavior != 1) | (np.arange(len(log)) < 400 + 49)
+    with pytest.raises(DataError, match=r"1 of 4 behaviors have fewer than 50 records: 'operator 1' \(49\)"):
+        crossval(log.rows(kept), TINY)
+    require_comparable(log.rows((log.behavior != 1) | (np.arange(len(log)) < 400 + 50)))
+
+
+def test_values_that_are_not_finite_are_refused(log: Transitions):
+    action = log.action.copy()
+    action[3] = np.inf
+    with pytest.raises(DataError, match="infinite value"):
+        crossval(replace(log, action=action), TINY)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [({"seeds": 0}, "seeds is 0"), ({"weights": (1.0, -1.0)}, "weight is -1.0"), ({"members": 0}, "members is 0")],
+)
+def test_settings_that_compare_nothing_are_refused(log: Transitions, setting: dict[str, Any], message: str):
+    with pytest.raises(TrainingError, match=message):
+        crossval(log, replace(TINY, **setting))

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from worldrex.evaluation.statistics import by_cluster, cluster_means, interval, resample
+
+
+def test_sums_and_sizes_of_each_cluster():
+    cluster = np.array([7, 2, 7, 2, 7, 40])
+    values = np.array([[1.0, 10], [2, 20], [3, 30], [4, 40], [5, 50], [6, 60]])
+    sums, counts = by_cluster(values, cluster)
+    np.testing.assert_array_equal(sums, [[6, 9, 6], [60, 90, 60]])
+    np.testing.assert_array_equal(counts, [2, 3, 1])
+    np.testing.assert_array_equal(by_cluster(values[:, 0], cluster)[0], [6, 9, 6])
+
+
+def test_sums_are_taken_in_double_precision():
+    values = np.full(100_001, 1 / 3, np.float32)
+    sums, _ = by_cluster(values, np.zeros(100_001, int))
+    assert sums.dtype == np.float64
+    np.testing.assert_allclose(sums, 100_001 * float(np.float32(1 / 3)), rtol=1e-12)
+
+
+def test_a_draw_weighs_each_cluster_by_its_records():
+    sums, counts = np.array([[3.0, 8.0, 1.0], [30.0, 80.0, 10.0]]), np.array([1.0, 4.0, 1.0])
+    draws = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 1.0]])
+    np.testing.assert_allclose(cluster_means(sums, counts, draws), [[2.0, 20.0], [17 / 9, 170 / 9]])
+    np.testing.assert_allclose(cluster_means(sums[0], counts, draws), [2.0, 17 / 9])
+
+
+def test_resampling_takes_as_many_clusters_and_each_as_often():
+    draws = resample(5, 20_000, rng=np.random.default_rng(0))
+    assert draws.shape == (20_000, 5)
+    np.testing.assert_array_equal(draws.sum(1), np.full(20_000, 5))
+    np.testing.assert_allclose(draws.mean(0), np.ones(5), atol=0.03)
+    np.testing.assert_allclose(draws.var(0), np.full(5, 0.8), atol=0.05)  # multinomial: 5 * 1/5 * 4/5
+
+
+def test_an_interval_is_the_central_95_percent():
+    draws = np.stack([np.arange(1001.0), 2 * np.arange(1001.0)], axis=1)
+    low, high = interval(draws)
+    np.testing.assert_allclose([low, high], [[25, 50], [975, 1950]])
+    assert interval(draws[:, 0])[0].shape == ()
+
+
+def simulated(rng: np.random.Generator, correlation: float, clusters: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Records about 0 in clusters of 5 to 15, those of one cluster correlated."""
+    cluster = np.repeat(np.arange(clusters), rng.integers(5, 16, clusters))
+    common, own = rng.normal(size=clusters)[cluster], rng.normal(size=len(cluster))
+    return np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own, cluster
+
+
+def bootstrapped(values: np.ndarray, cluster: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    sums, counts = by_cluster(values, cluster)
+    low, high = interval(cluster_means(sums, counts, resample(len(counts), 400, rng=rng)))
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+def test_intervals_over_clusters_hold_the_mean_95_times_in_100(correlation: float):
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        low, high = bootstrapped(*simulated(rng, correlation), rng)
+        held += low <= 0 <= high
+    assert 180 <= held <= 198
+
+
+def test_correlated_records_make_the_interval_wider():
+    rng = np.random.default_rng(0)
+    values, cluster = simulated(rng, 0.5)
+    low, high = bootstrapped(values, cluster, rng)
+    as_if_apart = bootstrapped(values, np.arange(len(values)), rng)
+    assert high - low > 1.5 * (as_if_apart[1] - as_if_apart[0])

@@ -1,0 +1,159 @@
+from typing import Any
+
+import pytest
+
+from worldrex.evaluation import Estimate, Selection, Verdict, WeightRow, Worst, verdict
+from worldrex.evaluation.selection import RULE
+
+Interval = tuple[float, float, float]
+
+
+def around(value: float) -> Interval:
+    return value, 0.9 * value, 1.1 * value
+
+
+def row(weight: float, worst: Interval, gain: Interval, behavior: str = "bold") -> WeightRow:
+    return WeightRow(weight, Worst(*worst, behavior=behavior), Estimate(*worst), {}, {}, Estimate(*gain))
+
+
+def selection(chosen: float, gain: Interval = (0.6, 0.5, 0.7)) -> Selection:
+    """ERM's worst error is 2; weight 100, the candidate, gains that much, and weight 10 half of it."""
+    half = gain[0] / 2, gain[1] / 2, gain[2] / 2
+    rows = [
+        row(0.0, around(2.0), (0.0, 0.0, 0.0)),
+        row(10.0, around(2 - half[0]), half),
+        row(100.0, around(2 - gain[0]), gain, "calm"),
+    ]
+    return Selection(RULE, rows, chosen, 100.0)
+
+
+def entry(erm: Interval, penalized: Interval, floor: float | None, *, model: str = "chosen") -> dict[str, Any]:
+    other = "penalized" if model == "chosen" else "chosen"
+    return {
+        "erm": erm[0], model: penalized[0], other: erm[0] if other == "chosen" else penalized[0], "noise_floor": floor,
+        "intervals": {"erm": list(erm[1:]), model: list(penalized[1:]), other: list(erm[1:])},
+    }  # fmt: skip
+
+
+LEFT_OUT = [
+    "Left out, 'bold' is predicted worst by ERM: error 2 [1.8, 2.2].",
+    "At weight 100 the worst left-out error is 1.4 [1.26, 1.54] ('calm'); the gain over ERM is 0.6 [0.5, 0.7].",
+]
+
+
+def test_the_penalty_helps_where_nothing_unlogged_is_known():
+    assert verdict(selection(100.0), {}) == Verdict(
+        "helps", "The penalty helps: at weight 100 the worst left-out error falls by 30 %.", LEFT_OUT
+    )
+
+
+def test_the_penalty_helps_under_unlogged_policies():
+    unlogged = {
+        "random": entry(around(1.0), around(1.1), 1.0),
+        "reversed": entry(around(1.5), around(0.55), 0.5),
+    }
+    assert verdict(selection(100.0), unlogged) == Verdict(
+        "helps",
+        "The penalty helps: the worst error under a policy that nobody logged goes from 3.00 times the noise floor to "
+        "1.10 times the noise floor.",
+        [
+            *LEFT_OUT,
+            "Under 'random', ERM's error is 1 and the chosen model's 1.1 times the noise floor.",
+            "Under 'reversed', ERM's error is 3 and the chosen model's 1.1 times the noise floor.",
+        ],
+    )
+
+
+def test_the_penalty_hurts():
+    found = verdict(selection(100.0), {"random": entry(around(1.0), around(2.0), 0.5)})
+    assert found.kind == "hurts"
+    assert found.sentence == (
+        "The penalty hurts: though the worst left-out error falls by 30 %, the worst error under a policy that nobody "
+        "logged goes from 2.00 times the noise floor to 4.00 times the noise floor. Use the model without it (models/erm)."
+    )
+
+
+@pytest.mark.parametrize("chosen", [0.95, 1.05])
+def test_overlapping_intervals_leave_the_evidence_divided(chosen: float):
+    found = verdict(selection(100.0), {"random": entry(around(1.0), around(chosen), None)})
+    assert found.kind == "cannot tell"
+    assert found.sentence == (
+        "The evidence is divided: though the worst left-out error falls by 30 %, the worst error under a policy that "
+        f"nobody logged goes from 1 to {chosen:g}, within chance."
+    )
+    assert found.evidence[-1] == f"Under 'random', ERM's error is 1 and the chosen model's {chosen:g}."
+
+
+@pytest.mark.parametrize(("chosen", "kind"), [((0.6, 0.5, 0.89), "helps"), ((0.6, 0.5, 0.91), "cannot tell")])
+def test_help_is_beyond_the_interval_of_erm(chosen: Interval, kind: str):
+    assert verdict(selection(100.0), {"random": entry((1.0, 0.9, 1.1), chosen, None)}).kind == kind
+
+
+@pytest.mark.parametrize(("chosen", "kind"), [((1.4, 1.11, 1.6), "hurts"), ((1.4, 1.09, 1.6), "cannot tell")])
+def test_harm_is_beyond_the_interval_of_erm(chosen: Interval, kind: str):
+    assert verdict(selection(100.0), {"random": entry((1.0, 0.9, 1.1), chosen, None)}).kind == kind
+
+
+def test_the_worst_is_that_of_each_model_over_all_policies():
+    unlogged = {"easy": entry(around(1.0), around(3.0), None), "hard": entry(around(9.0), around(1.0), None)}
+    found = verdict(selection(100.0), unlogged)
+    assert found.kind == "helps"
+    assert "goes from 9 to 3." in found.sentence
+
+
+def test_errors_are_weighed_by_their_floors():
+    unlogged = {"calm": entry(around(0.4), around(0.11), 0.1), "windy": entry(around(1.1), around(1.1), 1.0)}
+    assert (
+        "from 4.00 times the noise floor to 1.10 times the noise floor" in verdict(selection(100.0), unlogged).sentence
+    )
+
+
+@pytest.mark.parametrize("floor", [None, 0.0, 1e-7])
+def test_without_a_floor_worth_the_name_errors_stand_alone(floor: float | None):
+    unlogged = {"calm": entry(around(0.4), around(0.11), floor), "windy": entry(around(1.2), around(0.3), 1.0)}
+    found = verdict(selection(100.0), unlogged)
+    assert "goes from 1.2 to 0.3." in found.sentence
+    assert found.evidence[2:] == [
+        "Under 'calm', ERM's error is 0.4 and the chosen model's 0.11.",
+        "Under 'windy', ERM's error is 1.2 and the chosen model's 0.3 times the noise floor.",
+    ]
+
+
+@pytest.mark.parametrize("gain", [(0.03, 0.02, 0.04), (-0.5, -0.6, -0.4)])
+def test_the_penalty_buys_nothing(gain: Interval):
+    unlogged = {"random": entry(around(1.0), around(1.3), 0.5, model="penalized")}
+    found = verdict(selection(0.0, gain), unlogged)
+    assert found.kind == "buys nothing"
+    assert found.sentence == (
+        "The penalty buys nothing here: no weight lowers the worst left-out error by 2 % or more, so the chosen model is "
+        "plain ERM."
+    )
+    assert found.evidence[-1] == (
+        "Under 'random', ERM's error is 2 and the penalized model's 2.6 times the noise floor."
+    )
+
+
+def test_a_gain_within_chance_cannot_tell():
+    found = verdict(selection(0.0, (0.3, -0.1, 0.7)), {})
+    assert found.kind == "cannot tell"
+    assert found.sentence == (
+        "The evidence cannot tell whether the penalty helps: at weight 100 the worst left-out error is 15 % smaller, within "
+        "chance; the chosen model is plain ERM."
+    )
+    assert found.evidence[1].endswith("the gain over ERM is 0.3 [-0.1, 0.7].")
+
+
+def test_two_behaviors_cannot_tell():
+    alone = Selection(RULE, selection(0.0).weights[:1], 0.0, None)
+    found = verdict(alone, {"random": entry(around(1.0), around(0.5), None, model="penalized")})
+    assert found.kind == "cannot tell"
+    assert found.sentence == (
+        "Two behaviors cannot tell whether the penalty helps: leaving one out leaves nothing to compare it with, so the "
+        "chosen model is plain ERM."
+    )
+    assert found.evidence == [LEFT_OUT[0], "Under 'random', ERM's error is 1 and the penalized model's 0.5."]
+
+
+def test_a_table_without_the_penalized_model_gives_no_line():
+    unlogged = {"random": {"erm": 1.0, "noise_floor": None, "intervals": {"erm": [0.9, 1.1]}}}
+    assert verdict(selection(0.0, (0.0, 0.0, 0.0)), unlogged).evidence[2:] == []
