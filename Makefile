@@ -29,9 +29,17 @@ docs: $(STAMPS)/worldrex-docs
 clean:
 	rm -rf $(VENV) site dist
 
+# A virtual environment holds its own path: in a clone that was moved, it is made anew.
+ifneq ($(wildcard $(STAMPS)/home),)
+ifneq ($(shell cat $(STAMPS)/home),$(CURDIR))
+$(shell rm -rf $(VENV))
+endif
+endif
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "worldrex needs Python >= 3.11; $(PYTHON) is older. Name another: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && printf '%s' '$(CURDIR)' > $(STAMPS)/home
 
 $(STAMPS)/worldrex: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .

@@ -14,6 +14,19 @@ from worldrex.data import Transitions, load
 from worldrex.runs import open_run
 
 
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not refused fails at once, and trains nothing."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("it started")
+
+    monkeypatch.setattr("worldrex.pipeline._collect", fail)
+    monkeypatch.setattr("worldrex.pipeline._describe", fail)
+    monkeypatch.setattr("worldrex.commands.crossval.crossval", fail)
+    monkeypatch.setattr("worldrex.commands.fit.fit", fail)
+
+
 def saved(data: Transitions, path: Path) -> Path:
     data.save(path)
     return path

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.program import TINY_RUN, Program, Words, files_of, state_of, strict_json
-from worldrex import pipeline
+from worldrex import pipeline, stages
 from worldrex.cli import main
 from worldrex.data import CollectConfig, load
 from worldrex.dynamics import load_model
@@ -211,7 +211,7 @@ def test_logs_that_changed_are_not_mixed_with_what_was_kept(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "_crossval", interrupt)
+    monkeypatch.setattr(stages, "compare_weights", interrupt)
     words = ["run", "--data", str(path), "--out", str(out)]
     assert main(words) == 130
     data.rows(slice(0, -40)).save(path)
@@ -261,7 +261,7 @@ def test_a_disk_that_fills_while_it_trains(
         monkeypatch.setattr(os, "fsync", fill)
         job.folder.keep("crossval", {})
 
-    monkeypatch.setattr(pipeline, "_crossval", crossval)
+    monkeypatch.setattr(stages, "compare_weights", crossval)
     out = tmp_path / "out"
     assert main(["run", "--data", str(logs["logged"]), "--out", str(out)]) == 2
     err = capsys.readouterr().err

@@ -130,6 +130,17 @@ def test_the_status_says_how_a_job_ended(tmp_path: Path, error: BaseException | 
     assert json.loads((folder.path / "status.json").read_text()) == {"state": state, "stage": "fit"}
 
 
+def test_ctrl_c_while_a_job_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = new_run(tmp_path)
+    monkeypatch.setattr(folder, "begin", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="is unfinished"), folder.job("collect"):
+        pass
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "interrupted"
+
+
 def test_a_stage_that_begins_again_forgets_its_metrics_and_half_a_line(tmp_path: Path) -> None:
     folder = new_run(tmp_path / "run")
     folder.log([{"stage": "crossval", "step": 1}, {"stage": "fit", "step": 1}])

@@ -11,32 +11,17 @@ import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from worldrex import tasks
-from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, holdout, load, render
-from worldrex.data.findings import plural
+from worldrex import stages, tasks
+from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load, render
 from worldrex.data.transitions import COLUMNS
-from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, load_model, require_trainable
-from worldrex.evaluation import (
-    CrossvalConfig,
-    CrossvalTable,
-    action_slope,
-    crossval,
-    output_scale,
-    require_comparable,
-    require_sweepable,
-    score,
-    verdict,
-)  # fmt: skip
-from worldrex.runs import RunFolder, open_run, write_json
-from worldrex.summary_tables import WEIGHTS_CAPTION, unlogged_caption, unlogged_table, weights_table
+from worldrex.dynamics import TrainConfig, require_trainable
+from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
+from worldrex.runs import open_run, write_json
+from worldrex.stages import Job
+from worldrex.summary_tables import unlogged_caption, unlogged_table
 from worldrex.terminal import Terminal
-
-# With two behaviors no weight can be compared; the penalized model that is shown beside ERM takes this one.
-UNCOMPARED_WEIGHT = 100.0
 
 
 @dataclass(frozen=True)
@@ -70,13 +55,6 @@ def quickened(config: RunConfig) -> RunConfig:
     )
 
 
-class _Job(NamedTuple):
-    config: RunConfig
-    name: str
-    folder: RunFolder
-    terminal: Terminal
-
-
 def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
     """Do the whole job in a run folder.
 
@@ -101,24 +79,20 @@ def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
         # Files that have changed since must not be mixed with what was kept of the old ones.
         settings["records_crc32"] = [_checksum(part) for part in given if part is not None]
     folder = open_run(out, settings, command=["worldrex", *sys.argv[1:]])
-    terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")
-    job = _Job(config, name, folder, terminal)
-    summary = _stages(job, given, started)
+    task = None if config.data else tasks.task(config.task)
+    job = Job(name, task, config.crossval, config.fit, folder, terminal)
+    with folder.job("collect"):
+        terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")
+        logged, unlogged = given or _collect(job)
+        summary: dict[str, Any] = {**_describe(job, logged, unlogged), "quick": config.quick}
+        table = stages.compare_weights(job, logged)
+        models = stages.fit_models(job, logged, table)
+        summary |= stages.score_models(job, logged, unlogged, table, models)
+        _report(job, summary, started)
     if summary["unlogged"]:
         terminal.show(unlogged_table(summary), caption=unlogged_caption(summary))
     terminal.say(summary["verdict"]["sentence"], label="verdict")
     terminal.say(str(folder.path / "report.html"), label="report")
-    return summary
-
-
-def _stages(job: _Job, given: tuple[Transitions, Transitions | None] | None, started: float) -> dict[str, Any]:
-    with job.folder.job("collect"):
-        logged, unlogged = given or _collect(job)
-        described = _describe(job, logged, unlogged)
-        table = _crossval(job, logged)
-        models = _fit(job, logged, table)
-        summary = described | _score(job, logged, unlogged, table, models)
-        _report(job, summary, started)
     return summary
 
 
@@ -139,10 +113,16 @@ def _load(config: RunConfig) -> tuple[Transitions, Transitions | None] | None:
         raise DataError(
             f"--unlogged has obs and action of widths {widths[1]}, --data {widths[0]}; give logs of the same system."
         )
+    both = [name for name in unlogged.behavior_names if name in logged.behavior_names]
+    if both:
+        raise DataError(
+            f"--unlogged and --data both hold behavior {', '.join(map(repr, both[:5]))}. A test on what was trained on proves "
+            "nothing: give --unlogged logs of other policies, under other names."
+        )
     return logged, unlogged
 
 
-def _collect(job: _Job) -> tuple[Transitions, Transitions]:
+def _collect(job: Job) -> tuple[Transitions, Transitions]:
     logs = []
     job.folder.begin("collect")
     with job.terminal.stage("collect", f"{job.name}: behaviors to learn from, and unlogged ones to test on") as tick:
@@ -150,14 +130,14 @@ def _collect(job: _Job) -> tuple[Transitions, Transitions]:
             path = job.folder.path / "data" / f"{behaviors}.parquet"
             if not path.exists():
                 path.parent.mkdir(exist_ok=True)
-                config = CollectConfig(task=job.config.task, behaviors=behaviors, seed=job.config.seed)
+                config = CollectConfig(task=job.name, behaviors=behaviors, seed=job.fit.seed)
                 collect(config, progress=tick).save(path)
             logs.append(load(path))
     require_comparable(logs[0])
     return logs[0], logs[1]
 
 
-def _describe(job: _Job, logged: Transitions, unlogged: Transitions | None) -> dict[str, Any]:
+def _describe(job: Job, logged: Transitions, unlogged: Transitions | None) -> dict[str, Any]:
     job.folder.begin("describe")
     with job.terminal.stage("describe", "behaviors, episodes, ranges, problems"):
         description = describe(logged)
@@ -180,9 +160,8 @@ def _describe(job: _Job, logged: Transitions, unlogged: Transitions | None) -> d
         "format": 1,
         "kind": "run",
         "task": job.name,
-        "seed": job.config.seed,
+        "seed": job.fit.seed,
         "command": shlex.join(["worldrex", *sys.argv[1:]]),
-        "quick": job.config.quick,
         "data": {
             "records": description.records,
             "episodes": description.episodes,
@@ -195,143 +174,7 @@ def _describe(job: _Job, logged: Transitions, unlogged: Transitions | None) -> d
     }
 
 
-def _crossval(job: _Job, logged: Transitions) -> CrossvalTable:
-    kept = job.folder.kept("crossval")
-    if kept is not None:
-        job.terminal.seconds["crossval"] = kept["seconds"]
-        return CrossvalTable.from_json(kept)
-    job.folder.begin("crossval")
-    config = job.config.crossval
-    folds = len(np.unique(logged.behavior))
-    weights = sorted({0.0, *config.weights}) if folds > 2 else [0.0]
-    what = " x ".join(
-        plural(count, noun)
-        for count, noun in (
-            (folds, "left-out behavior"), (len(weights), "weight"), (config.seeds, "seed"), (config.members, "member")
-        )
-    )  # fmt: skip
-
-    def report(progress: Progress, runs: list[Run]) -> None:
-        of_weight = np.array([run.weight for run in runs])
-        job.folder.log(
-            {
-                "stage": "crossval",
-                "weight": weight,
-                "step": progress.step,
-                "train_risk": progress.train_risk[of_weight == weight].mean(),
-                "holdout_risk": _by_name(logged, _finite_mean(progress.holdout_risk[of_weight == weight])),
-                "holdout_penalty": progress.holdout_penalty[of_weight == weight].mean(),
-            }
-            for weight in weights
-        )
-
-    with job.terminal.stage("crossval", what) as tick:
-        table = crossval(logged, config, report=report, tick=tick)
-    job.folder.keep("crossval", table.to_json() | {"seconds": job.terminal.seconds["crossval"]})
-    job.terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
-    return table
-
-
-def _fit(job: _Job, logged: Transitions, table: CrossvalTable) -> dict[str, WorldModel]:
-    """ERM, the best penalized model, and the same with the plain penalty; "chosen" is one of the first two."""
-    config, selection = job.config, table.selection
-    weight = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
-    runs = {
-        "erm": Run(config.crossval.penalty, 0.0, config.crossval.debiased, None, config.seed),
-        "penalized": Run(config.crossval.penalty, weight, config.crossval.debiased, None, config.seed),
-    }
-    if config.crossval.debiased and config.crossval.penalty in ("variance", "std"):
-        runs["plain"] = Run(config.crossval.penalty, weight, False, None, config.seed)
-    chosen = "penalized" if selection.chosen else "erm"
-    kept = job.folder.kept("fit")
-    if kept is not None:
-        job.terminal.seconds["fit"] = kept["seconds"]
-    else:
-        job.folder.begin("fit")
-
-        def report(progress: Progress) -> None:
-            phase = "unpenalized" if progress.step <= config.fit.warmup_steps else "penalized"
-            job.folder.log(
-                {
-                    "stage": "fit",
-                    "model": name,
-                    "step": progress.step,
-                    "phase": phase,
-                    "train_risk": progress.train_risk[place],
-                    "holdout_risk": _by_name(logged, progress.holdout_risk[place]),
-                    "holdout_penalty": progress.holdout_penalty[place],
-                }
-                for place, name in enumerate(runs)
-            )
-
-        what = f"{len(runs)} ensembles of {config.fit.members} on all behaviors: {', '.join(runs)}; weight {weight:g}"
-        with job.terminal.stage("fit", what) as tick:
-            models, sweep = fit_runs(logged, list(runs.values()), config.fit, report=report, tick=tick)
-        for name, model in zip(runs, models, strict=True):
-            model.save(job.folder.path / "models" / name)
-            if name == chosen:
-                model.save(job.folder.path / "model")
-        job.folder.keep("fit", {"compile_seconds": sweep.compile_seconds, "seconds": job.terminal.seconds["fit"]})
-    return {name: load_model(job.folder.path / "models" / name) for name in runs} | {
-        "chosen": load_model(job.folder.path / "model")
-    }
-
-
-def _score(
-    job: _Job, logged: Transitions, unlogged: Transitions | None, table: CrossvalTable, models: dict[str, WorldModel]
-) -> dict[str, Any]:
-    job.folder.begin("score")
-    config, selection = job.config, table.selection
-    scale = output_scale(logged)
-    task = None if config.data else tasks.task(config.task)
-
-    def scored(data: Transitions) -> dict[str, dict[str, Any]]:
-        floor = tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) if task else None
-        return score(models, data, scale, floor=floor, seed=config.seed)
-
-    what = "under the unlogged behaviors, and on held-out episodes" if unlogged is not None else "on held-out episodes"
-    with job.terminal.stage("score", what):
-        _, held_out = holdout(logged, config.fit.holdout, seed=config.fit.seed)
-        on_logged = scored(logged.rows(held_out))
-        on_unlogged = scored(unlogged) if unlogged is not None else {}
-        slope = _slopes(task, unlogged, scale, models) if task and unlogged is not None else None
-    crossval_json = table.to_json()
-    candidate = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
-    return {
-        "verdict": dataclasses.asdict(verdict(selection, on_unlogged)),
-        "chosen": {
-            "penalty": config.crossval.penalty if selection.chosen else "none",
-            "weight": selection.chosen,
-            "debiased": config.crossval.debiased,
-            "loss": config.fit.loss,
-        },
-        "candidate": {"penalty": config.crossval.penalty, "weight": candidate},
-        "crossval": crossval_json["crossval"],
-        "selection": crossval_json["selection"],
-        "unlogged": on_unlogged,
-        "logged": on_logged,
-        "slope": slope,
-        "compile_seconds": {
-            "crossval": table.compile_seconds,
-            "fit": (job.folder.kept("fit") or {}).get("compile_seconds"),
-        },
-    }
-
-
-def _slopes(task: tasks.Task, data: Transitions, scale: np.ndarray, models: dict[str, WorldModel]) -> dict[str, Any]:
-    """The actuator's effect: mean slope in the action of the output that it truly moves most."""
-    truth = tasks.true_slope(task, data.obs, data.action).mean(0)
-    output, action = np.unravel_index(np.abs(truth / scale[:, None]).argmax(), truth.shape)
-    slopes = {name: float(action_slope(model, data.obs, data.action)[output, action]) for name, model in models.items()}
-    return {
-        "action": task.action_names[action],
-        "output": task.output_names[output],
-        "truth": float(truth[output, action]),
-        **slopes,
-    }
-
-
-def _report(job: _Job, summary: dict[str, Any], started: float) -> None:
+def _report(job: Job, summary: dict[str, Any], started: float) -> None:
     # Not at the top: the charts' library would keep a person waiting for the first line.
     from worldrex.report import write_page
 
@@ -351,12 +194,3 @@ def _checksum(data: Transitions) -> int:
     for column in COLUMNS:
         checksum = zlib.crc32(getattr(data, column).tobytes(), checksum)
     return checksum
-
-
-def _finite_mean(risks: np.ndarray) -> np.ndarray:
-    """Mean over the runs that have one, NaN where none has: for a behavior that is named and has no records."""
-    return np.ma.masked_invalid(risks).mean(axis=0).filled(np.nan)
-
-
-def _by_name(data: Transitions, risks: np.ndarray) -> dict[str, float]:
-    return {name: float(risk) for name, risk in zip(data.behavior_names, risks, strict=True) if np.isfinite(risk)}

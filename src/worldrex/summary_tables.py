@@ -33,8 +33,16 @@ def weights_table(selection: Selection) -> Table:
 
 def unlogged_caption(summary: dict[str, Any]) -> str:
     """What the numbers of `unlogged_table` are."""
-    unit = "as multiples of the noise floor" if _all_have_floor(summary["unlogged"]) else "in variances of the outputs"
-    return f"Squared error under policies that nobody logged, {unit}; < marks the chosen model."
+    rows = summary["unlogged"]
+    multiples = _all_have_floor(rows)
+    unit = "as multiples of the noise floor" if multiples else "in variances of the outputs"
+    caption = f"Squared error under policies that nobody logged, {unit}; < marks the chosen model."
+    if multiples and any(entry["erm"] < 0.9 * entry["noise_floor"] for entry in rows.values()):
+        caption += (
+            " Where a policy's actions follow the hidden disturbance as the log's did, a model that takes the one for the "
+            "other falls below 1."
+        )
+    return caption
 
 
 def unlogged_table(summary: dict[str, Any]) -> Table:

@@ -18,7 +18,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from tests.dynamics.gust import gust_log
 from worldrex.data import Transitions
 from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, sweep, train
-from worldrex.dynamics.training import StepInfo, Tables, Task, TrainState, init, step
+from worldrex.dynamics.training import Assignment, StepInfo, Tables, TrainState, init, step
 from worldrex.risk import PenaltyName
 
 SMALL = TrainConfig(members=3, elites=2, hidden=(16,), batch=32, warmup_steps=20, steps=40)
@@ -116,24 +116,24 @@ class Stepper(NamedTuple):
     """`init` and `step`, compiled, of networks with all behaviors (fold 0) or without behavior 2 (fold 1)."""
 
     tables: Tables
-    task: Task
+    assignment: Assignment
     """Run seed 0, member 1, fold 0, weight 30."""
-    init: Callable[[Task], TrainState]
-    step: Callable[[TrainState, Task, int], tuple[TrainState, StepInfo]]
+    init: Callable[[Assignment], TrainState]
+    step: Callable[[TrainState, Assignment, int], tuple[TrainState, StepInfo]]
 
 
 def stepper_of(log: Transitions, config: TrainConfig) -> Stepper:
     """`init` and `step` for that configuration."""
     penalties: tuple[tuple[PenaltyName, bool], ...] = (("variance", True),)
     tables, _ = sweep._tables(log, [None, 2], config)
-    task = jax.tree.map(lambda x: x[1], sweep._tasks([COMPANY[2]], [None, 2], penalties, config, 1))
+    assignment = jax.tree.map(lambda x: x[1], sweep._assignments([COMPANY[2]], [None, 2], penalties, config, 1))
     first = jax.jit(partial(init, config=config))
     next_step = jax.jit(partial(step, config=config, num_groups=4, penalties=penalties))
     return Stepper(
         tables,
-        task,
-        lambda task: first(tables, task),
-        lambda state, task, number: next_step(state, tables, task, jnp.int32(number)),
+        assignment,
+        lambda assignment: first(tables, assignment),
+        lambda state, assignment, number: next_step(state, tables, assignment, jnp.int32(number)),
     )
 
 

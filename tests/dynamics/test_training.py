@@ -12,38 +12,38 @@ from worldrex.data import Transitions, holdout
 from worldrex.dynamics.ensemble import apply_network, init_network
 from worldrex.dynamics.losses import LossName, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
-from worldrex.dynamics.training import Task, batch_objective, draw_rows, learning_rate, optimizer, record_losses
+from worldrex.dynamics.training import Assignment, batch_objective, draw_rows, learning_rate, optimizer, record_losses
 
 RNG = np.random.default_rng(0)
 TOTAL = SMALL.warmup_steps + SMALL.steps
 JITTED_LOSSES = jax.jit(record_losses, static_argnums=4)
 
 
-def with_key(task: Task, seed: int) -> Task:
-    return task._replace(key=jax.random.key(seed))
+def with_key(assignment: Assignment, seed: int) -> Assignment:
+    return assignment._replace(key=jax.random.key(seed))
 
 
 def test_first_weights_depend_on_the_key_alone(stepper: Stepper):
-    task = stepper.task
-    other = task._replace(weight=jnp.float32(3.0), fold=jnp.int32(1))
-    assert same_bits(stepper.init(task), stepper.init(other))
-    assert not same_bits(stepper.init(task).network.trunk, stepper.init(with_key(task, 5)).network.trunk)
+    assignment = stepper.assignment
+    other = assignment._replace(weight=jnp.float32(3.0), fold=jnp.int32(1))
+    assert same_bits(stepper.init(assignment), stepper.init(other))
+    assert not same_bits(stepper.init(assignment).network.trunk, stepper.init(with_key(assignment, 5)).network.trunk)
 
 
 def test_records_depend_on_the_key_and_the_step_alone(stepper: Stepper):
-    draw = jax.jit(lambda task, number: draw_rows(stepper.tables, task, number, 400))
-    task = stepper.task
-    first = draw(task, 0)
-    np.testing.assert_array_equal(first, draw(task._replace(weight=jnp.float32(3.0)), 0))
-    for other in (draw(task, 1), draw(with_key(task, 5), 0)):
+    draw = jax.jit(lambda assignment, number: draw_rows(stepper.tables, assignment, number, 400))
+    assignment = stepper.assignment
+    first = draw(assignment, 0)
+    np.testing.assert_array_equal(first, draw(assignment._replace(weight=jnp.float32(3.0)), 0))
+    for other in (draw(assignment, 1), draw(with_key(assignment, 5), 0)):
         assert (np.asarray(first) == np.asarray(other)).mean() < 0.02
 
 
 def test_every_training_record_of_the_fold_is_as_likely_and_no_other(stepper: Stepper, log: Transitions):
-    draw = jax.jit(jax.vmap(lambda task, number: draw_rows(stepper.tables, task, number, 4000), (None, 0)))
+    draw = jax.jit(jax.vmap(lambda assignment, number: draw_rows(stepper.tables, assignment, number, 4000), (None, 0)))
     train_rows, _ = holdout(log, SMALL.holdout, seed=SMALL.seed)
     for fold, rows in ((0, train_rows), (1, train_rows[log.behavior[train_rows] != 2])):
-        drawn = draw(stepper.task._replace(fold=jnp.int32(fold)), jnp.arange(50, dtype=jnp.int32))
+        drawn = draw(stepper.assignment._replace(fold=jnp.int32(fold)), jnp.arange(50, dtype=jnp.int32))
         counts = np.bincount(np.asarray(drawn).ravel(), minlength=len(log))
         assert counts[np.setdiff1d(np.arange(len(log)), rows)].sum() == 0
         expected = counts.sum() / len(rows)
@@ -51,11 +51,11 @@ def test_every_training_record_of_the_fold_is_as_likely_and_no_other(stepper: St
 
 
 def test_the_penalty_is_off_before_the_switch_and_on_from_it(stepper: Stepper):
-    task, erm = stepper.task, stepper.task._replace(weight=jnp.float32(0.0))
-    state = stepper.init(task)
+    assignment, erm = stepper.assignment, stepper.assignment._replace(weight=jnp.float32(0.0))
+    state = stepper.init(assignment)
 
     def differs(number: int) -> bool:
-        return not same_bits(stepper.step(state, task, number)[0], stepper.step(state, erm, number)[0])
+        return not same_bits(stepper.step(state, assignment, number)[0], stepper.step(state, erm, number)[0])
 
     assert [differs(number) for number in (0, 19, 20, 21, 59)] == [False, False, True, True, True]
 
@@ -69,8 +69,8 @@ def test_the_learning_rate_falls_to_zero_along_a_half_cosine():
 
 
 def test_a_step_moves_by_the_learning_rate(stepper: Stepper):
-    state = stepper.init(stepper.task)
-    erm = stepper.task._replace(weight=jnp.float32(0.0))
+    state = stepper.init(stepper.assignment)
+    erm = stepper.assignment._replace(weight=jnp.float32(0.0))
     for number, rate in ((0, 1e-3), (40, 0.5e-3), (TOTAL, 0.0)):
         moved, _ = stepper.step(state, erm, number)
         # Adam's first step is the sign of the gradient; the weight decay adds very little.
@@ -79,7 +79,7 @@ def test_a_step_moves_by_the_learning_rate(stepper: Stepper):
 
 
 def test_weight_decay_shrinks_the_matrices_alone(stepper: Stepper):
-    network = stepper.init(stepper.task).network
+    network = stepper.init(stepper.assignment).network
     transformation = optimizer(replace(SMALL, weight_decay=0.5))
     with jax.numpy_dtype_promotion("standard"):
         still = jax.jit(lambda x: transformation.update(jax.tree.map(jnp.zeros_like, x), transformation.init(x), x))
@@ -89,9 +89,9 @@ def test_weight_decay_shrinks_the_matrices_alone(stepper: Stepper):
 
 
 def test_a_step_tells_the_risks_of_its_batch(stepper: Stepper, log: Transitions):
-    state, task = stepper.init(stepper.task), stepper.task
-    _, info = stepper.step(state, task, 3)
-    rows = np.asarray(draw_rows(stepper.tables, task, jnp.int32(3), SMALL.batch))
+    state, assignment = stepper.init(stepper.assignment), stepper.assignment
+    _, info = stepper.step(state, assignment, 3)
+    rows = np.asarray(draw_rows(stepper.tables, assignment, jnp.int32(3), SMALL.batch))
     normalizer = jax.tree.map(lambda x: x[0], stepper.tables.normalizer)
     outputs = np.column_stack([log.next_obs - log.obs, log.reward])[rows]
     inputs = np.column_stack([log.obs, log.action])[rows]
@@ -103,9 +103,9 @@ def test_a_step_tells_the_risks_of_its_batch(stepper: Stepper, log: Transitions)
 
 
 def test_a_step_that_is_not_finite_is_reported(stepper: Stepper):
-    state = stepper.init(stepper.task)
+    state = stepper.init(stepper.assignment)
     broken = state._replace(network=state.network._replace(mean=jax.tree.map(lambda x: x * 1e30, state.network.mean)))
-    assert stepper.step(broken, stepper.task, 0)[1].bad == 1
+    assert stepper.step(broken, stepper.assignment, 0)[1].bad == 1
 
 
 def made_up_batch(outputs: int = 3, records: int = 64) -> tuple[Normalizer, jax.Array, jax.Array]:
@@ -159,12 +159,12 @@ def test_gaussian_nll_is_least_at_the_mean_squared_error():
 def test_per_dimension_is_the_mean_objective_of_the_outputs():
     losses = jnp.asarray(RNG.exponential(size=(64, 3)).astype(np.float32))
     behavior = jnp.asarray(np.arange(64) % 4)
-    task = Task(jax.random.key(0), jnp.int32(0), jnp.int32(0), jnp.float32(0.0))
+    assignment = Assignment(jax.random.key(0), jnp.int32(0), jnp.int32(0), jnp.float32(0.0))
 
     @partial(jax.jit, static_argnums=1)
     def objective(losses: jax.Array, per_dimension: bool) -> jax.Array:
         return batch_objective(
-            losses, behavior, task, jnp.float32(5.0),
+            losses, behavior, assignment, jnp.float32(5.0),
             num_groups=4, penalties=(("variance", True),), per_dimension=per_dimension,
         )[0]  # fmt: skip
 
@@ -180,7 +180,7 @@ def test_nll_trains_mean_and_variance_alike():
     log = gust_log(operators=((1.0, 0.0), (1.2, 0.0), (0.8, 0.0), (1.4, 0.0)))
     config = replace(SMALL, loss="nll", batch=256, warmup_steps=400, steps=1, learning_rate=1e-2)
     stepper = stepper_of(log, config)
-    erm = stepper.task._replace(weight=jnp.float32(0.0))
+    erm = stepper.assignment._replace(weight=jnp.float32(0.0))
     state = stepper.init(erm)
     risks = []
     for number in range(400):

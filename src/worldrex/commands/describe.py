@@ -24,5 +24,5 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     terminal.show(render(description))
     errors = sum(finding.severity == "error" for finding in description.findings)
     if errors:
-        raise DataError(f"the data cannot be used: {plural(errors, 'kind')} of errors, told above.")
+        raise DataError(f"the data cannot be used: {plural(errors, 'error')}, told above.")
     return description.to_json()

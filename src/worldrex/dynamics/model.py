@@ -118,8 +118,9 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
         description = json.loads((path / "model.json").read_text(encoding="utf-8"))
         weights = (path / "model.safetensors").read_bytes()
     except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ModelError(
-            f"{path} holds no model that can be read ({error}). Name a folder that `worldrex fit` or `worldrex run` wrote."
+            f"{path} holds no model that can be read ({reason}). Name a folder that `worldrex fit` or `worldrex run` wrote."
         ) from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelError(

@@ -23,9 +23,9 @@ from worldrex.data import Transitions, holdout
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.normalizer import Normalizer, fit_normalizer
 from worldrex.dynamics.training import (
+    Assignment,
     StepInfo,
     Tables,
-    Task,
     TrainConfig,
     TrainState,
     batch_objective,
@@ -111,19 +111,21 @@ def train(
     penalties = tuple(dict.fromkeys((run.penalty, run.debiased) for run in runs))
     tables, held = _tables(data, folds, config)
     mesh = Mesh(np.array(jax.local_devices()), ("network",), axis_types=(AxisType.Auto,))
-    tasks = _tasks(runs, folds, penalties, config, mesh.size)
+    assignments = _assignments(runs, folds, penalties, config, mesh.size)
     tables, held = jax.device_put((tables, held), NamedSharding(mesh, P()))
-    tasks = jax.device_put(tasks, NamedSharding(mesh, P("network")))
+    assignments = jax.device_put(assignments, NamedSharding(mesh, P("network")))
 
     started = time.perf_counter()
-    programs = _compile(mesh, tables, held, tasks, config, {"num_groups": data.num_behaviors, "penalties": penalties})
+    programs = _compile(
+        mesh, tables, held, assignments, config, {"num_groups": data.num_behaviors, "penalties": penalties}
+    )
     compile_seconds = time.perf_counter() - started
     lead = (len(runs), config.members)
 
     def per_run(x: Array) -> np.ndarray:
         return np.asarray(x)[: lead[0] * lead[1]].reshape(*lead, *x.shape[1:])
 
-    states = programs.init(tables, tasks)
+    states = programs.init(tables, assignments)
     total = config.warmup_steps + config.steps
     reported = {config.warmup_steps, total, *range(REPORT_STEPS, total, REPORT_STEPS)} - {0}
     # No stretch crosses the switch of phases, where the optimizer starts afresh. They are short, so that Ctrl-C is heard.
@@ -132,11 +134,11 @@ def train(
     for start, stop in pairwise([0, *stops]):
         if start == config.warmup_steps:
             states = programs.restart(states)
-        states, info = programs.advance(states, tables, tasks, jnp.int32(start), jnp.int32(stop))
+        states, info = programs.advance(states, tables, assignments, jnp.int32(start), jnp.int32(stop))
         _raise_if_bad(per_run(info.bad).sum(1), runs, start, stop)
         seen.append(per_run(info.risk).sum(-1).mean(1) / per_run(info.present).sum(-1).mean(1))
         if stop in reported:
-            risks, objectives, penalty = (per_run(x) for x in programs.evaluate(states, tables, held, tasks))
+            risks, objectives, penalty = (per_run(x) for x in programs.evaluate(states, tables, held, assignments))
             if report is not None:
                 report(Progress(stop, total, np.mean(seen, axis=0), risks.mean(1), penalty.mean(1)))
             seen = []
@@ -176,10 +178,11 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
 
 def _raise_if_bad(steps: np.ndarray, runs: Sequence[Run], start: int, stop: int) -> None:
     if steps.any():
+        worst = runs[int(steps.argmax())]
         raise TrainingError(
             f"training diverged: between steps {start} and {stop}, {int(steps.sum())} steps had a loss or gradient that is "
-            f"not finite, most of them in {runs[int(steps.argmax())]}. Look for huge values with `worldrex describe`, or "
-            "lower the learning rate or the weight."
+            f"not finite, most of them with penalty {worst.penalty} of weight {worst.weight:g} and seed {worst.seed}. Look "
+            "for huge values with `worldrex describe`, or lower the learning rate or the weight."
         )
 
 
@@ -221,15 +224,15 @@ def _padded(rows: Sequence[np.ndarray]) -> Int32[Array, "fold row"]:
     return jnp.asarray(out)
 
 
-def _tasks(
+def _assignments(
     runs: Sequence[Run], folds: Sequence[int | None], penalties: Sequence[tuple[str, bool]], config: TrainConfig,
     num_devices: int,
-) -> Task:  # fmt: skip
+) -> Assignment:  # fmt: skip
     keys = [jax.random.key(run.seed) for run in runs]
     of_network = [(r, m) for r in range(len(runs)) for m in range(config.members)]
     # Every device gets as many: the last one is trained more than once where that does not come out even.
     of_network += of_network[-1:] * (-len(of_network) % num_devices)
-    return Task(
+    return Assignment(
         key=jnp.stack([jax.random.fold_in(keys[r], m) for r, m in of_network]),
         fold=jnp.array([folds.index(runs[r].left_out) for r, _ in of_network], jnp.int32),
         penalty=jnp.array([penalties.index((runs[r].penalty, runs[r].debiased)) for r, _ in of_network], jnp.int32),
@@ -244,9 +247,11 @@ class _Programs(NamedTuple):
     evaluate: Callable[..., tuple[Array, Array, Array]]
 
 
-def _compile(mesh: Mesh, tables: Tables, held: _Holdout, tasks: Task, config: TrainConfig, static: dict) -> _Programs:
+def _compile(
+    mesh: Mesh, tables: Tables, held: _Holdout, assignments: Assignment, config: TrainConfig, static: dict
+) -> _Programs:
     """The sweep's programs, compiled ahead of time, each over the networks of one device at a time."""
-    at_once = 1 if jax.default_backend() == "cpu" else tasks.weight.shape[0] // mesh.size
+    at_once = 1 if jax.default_backend() == "cpu" else assignments.weight.shape[0] // mesh.size
 
     def each_network(function: Callable[..., T], per_network: tuple) -> T:
         if at_once == 1:
@@ -258,55 +263,63 @@ def _compile(mesh: Mesh, tables: Tables, held: _Holdout, tasks: Task, config: Tr
 
     networks, everywhere = P("network"), P()
 
-    def start(tables: Tables, tasks: Task) -> TrainState:
-        return each_network(lambda task: init(tables, task, config), (tasks,))
+    def start(tables: Tables, assignments: Assignment) -> TrainState:
+        return each_network(lambda assignment: init(tables, assignment, config), (assignments,))
 
     def restart(states: TrainState) -> TrainState:
         return TrainState(states.network, jax.tree.map(jnp.zeros_like, states.optimizer))
 
-    def advance(states: TrainState, tables: Tables, tasks: Task, first: Array, last: Array) -> tuple:
-        def one(state: TrainState, task: Task) -> tuple[TrainState, StepInfo]:
+    def advance(states: TrainState, tables: Tables, assignments: Assignment, first: Array, last: Array) -> tuple:
+        def one(state: TrainState, assignment: Assignment) -> tuple[TrainState, StepInfo]:
             def body(number: Array, carry: tuple) -> tuple:
                 state, sums = carry
-                state, info = step(state, tables, task, number, config, **static)
+                state, info = step(state, tables, assignment, number, config, **static)
                 return state, jax.tree.map(jnp.add, sums, info)
 
             zero = StepInfo(jnp.zeros(static["num_groups"]), jnp.zeros(static["num_groups"]), jnp.zeros(()))
             return jax.lax.fori_loop(first, last, body, (state, zero))
 
-        return each_network(one, (states, tasks))
+        return each_network(one, (states, assignments))
 
-    def evaluate(states: TrainState, tables: Tables, held: _Holdout, tasks: Task) -> tuple[Array, Array, Array]:
+    def evaluate(
+        states: TrainState, tables: Tables, held: _Holdout, assignments: Assignment
+    ) -> tuple[Array, Array, Array]:
         return each_network(
-            partial(_holdout_risk, tables=tables, held=held, config=config, static=static), (states, tasks)
+            partial(_holdout_risk, tables=tables, held=held, config=config, static=static), (states, assignments)
         )
 
-    init_program = program(start, everywhere, networks).lower(tables, tasks).compile()
-    states = init_program(tables, tasks)
+    init_program = program(start, everywhere, networks).lower(tables, assignments).compile()
+    states = init_program(tables, assignments)
     return _Programs(
         init=init_program,
         restart=program(restart, networks),
         advance=program(advance, networks, everywhere, networks, everywhere, everywhere)
-        .lower(states, tables, tasks, jnp.int32(0), jnp.int32(1)).compile(),
+        .lower(states, tables, assignments, jnp.int32(0), jnp.int32(1)).compile(),
         evaluate=program(evaluate, networks, everywhere, everywhere, networks)
-        .lower(states, tables, held, tasks).compile(),
+        .lower(states, tables, held, assignments).compile(),
     )  # fmt: skip
 
 
 def _holdout_risk(
-    state: TrainState, task: Task, *, tables: Tables, held: _Holdout, config: TrainConfig, static: dict
+    state: TrainState, assignment: Assignment, *, tables: Tables, held: _Holdout, config: TrainConfig, static: dict
 ) -> tuple[Array, Array, Array]:
-    rows = held.rows[task.fold]
-    mask = jnp.arange(rows.shape[0], dtype=jnp.int32) < held.number[task.fold]
-    normalizer = jax.tree.map(lambda x: x[task.fold], tables.normalizer)
+    rows = held.rows[assignment.fold]
+    mask = jnp.arange(rows.shape[0], dtype=jnp.int32) < held.number[assignment.fold]
+    normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
     losses, _ = record_losses(state.network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss)
     objective = partial(
-        batch_objective, losses, tables.behavior[rows], task, mask=mask, per_dimension=config.per_dimension, **static
+        batch_objective,
+        losses,
+        tables.behavior[rows],
+        assignment,
+        mask=mask,
+        per_dimension=config.per_dimension,
+        **static,
     )
-    value, moments = objective(task.weight)
+    value, moments = objective(assignment.weight)
     plain, _ = objective(jnp.float32(0.0))
     risks = jnp.where(moments.count.min(0) > 0, moments.mean.mean(0), jnp.nan)
     # The objective is rescaled by max(1, weight): risk + weight * penalty over that.
-    scale = jnp.maximum(task.weight, 1.0)
-    penalty = jnp.where(task.weight > 0, (value * scale - plain) / jnp.where(task.weight > 0, task.weight, 1.0), 0.0)
+    scale, weight = jnp.maximum(assignment.weight, 1.0), assignment.weight
+    penalty = jnp.where(weight > 0, (value * scale - plain) / jnp.where(weight > 0, weight, 1.0), 0.0)
     return risks, value, penalty

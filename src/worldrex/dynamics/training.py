@@ -61,7 +61,7 @@ class Tables(NamedTuple):
     normalizer: Normalizer
 
 
-class Task(NamedTuple):
+class Assignment(NamedTuple):
     """What is particular to one network of a sweep."""
 
     key: PRNGKeyArray
@@ -88,10 +88,10 @@ class StepInfo(NamedTuple):
     """1 if the objective or its gradient was not finite."""
 
 
-def init(tables: Tables, task: Task, config: TrainConfig) -> TrainState:
-    """A fresh network and optimizer for one task; the network depends on the task's key only."""
+def init(tables: Tables, assignment: Assignment, config: TrainConfig) -> TrainState:
+    """A fresh network and optimizer for one assignment; the network depends on the assignment's key only."""
     network = init_network(
-        tables.inputs.shape[-1], tables.outputs.shape[-1], config.hidden, key=jax.random.fold_in(task.key, 2**31)
+        tables.inputs.shape[-1], tables.outputs.shape[-1], config.hidden, key=jax.random.fold_in(assignment.key, 2**31)
     )
     return TrainState(network, optimizer(config).init(network))
 
@@ -102,14 +102,14 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformation:
     return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(config.weight_decay, mask=matrices))
 
 
-def draw_rows(tables: Tables, task: Task, step: Int[Array, ""], batch: int) -> Int32[Array, " batch"]:
+def draw_rows(tables: Tables, assignment: Assignment, step: Int[Array, ""], batch: int) -> Int32[Array, " batch"]:
     """Records of this step's batch: uniform, with replacement, from the fold's training rows.
 
     The number of records of each behavior is random, as in any mini-batch of a pooled log. The draw depends on the
-    task's key and the step only. The remainder of 32 random bits favors no row by more than count / 2^32.
+    assignment's key and the step only. The remainder of 32 random bits favors no row by more than count / 2^32.
     """
-    bits = jax.random.bits(jax.random.fold_in(task.key, step), (batch,), jnp.uint32)
-    return tables.train_rows[task.fold, (bits % tables.train_count[task.fold]).astype(jnp.int32)]
+    bits = jax.random.bits(jax.random.fold_in(assignment.key, step), (batch,), jnp.uint32)
+    return tables.train_rows[assignment.fold, (bits % tables.train_count[assignment.fold]).astype(jnp.int32)]
 
 
 def record_losses(
@@ -131,15 +131,15 @@ def record_losses(
 
 
 def batch_objective(
-    losses: Float[Array, "batch output"], behavior: Int[Array, " batch"], task: Task, weight: Float[Array, ""], *,
+    losses: Float[Array, "batch output"], behavior: Int[Array, " batch"], assignment: Assignment, weight: Float[Array, ""], *,
     num_groups: int, penalties: Sequence[tuple[risk.PenaltyName, bool]], per_dimension: bool, mask: Array | None = None,
 ) -> tuple[Float[Array, ""], risk.GroupMoments]:  # fmt: skip
-    """The task's objective on these losses, and the moments it was made of (`[output, group]` or `[1, group]`)."""
+    """The assignment's objective on these losses, and the moments it was made of (`[output, group]` or `[1, group]`)."""
     columns = losses.T if per_dimension else losses.mean(-1)[None]
     moments = risk.group_moments(columns, behavior, num_groups, mask)
     # One branch is taken per network when networks are mapped one by one, as on a CPU.
     value = jax.lax.switch(
-        task.penalty,
+        assignment.penalty,
         [
             partial(risk.objective, penalty=name, debiased=debiased, weight=weight, rescale=True)
             for name, debiased in penalties
@@ -150,23 +150,23 @@ def batch_objective(
 
 
 def step(
-    state: TrainState, tables: Tables, task: Task, number: Int[Array, ""], config: TrainConfig, *,
+    state: TrainState, tables: Tables, assignment: Assignment, number: Int[Array, ""], config: TrainConfig, *,
     num_groups: int, penalties: Sequence[tuple[risk.PenaltyName, bool]],
 ) -> tuple[TrainState, StepInfo]:  # fmt: skip
     """One step of Adam on one network; the penalty is on from step `warmup_steps`.
 
     **Returns:** the next state, and `StepInfo`. Nothing raises inside: a non-finite objective or gradient is reported.
     """
-    rows = draw_rows(tables, task, number, config.batch)
-    normalizer = jax.tree.map(lambda x: x[task.fold], tables.normalizer)
-    weight = jnp.where(number < config.warmup_steps, 0.0, task.weight)
+    rows = draw_rows(tables, assignment, number, config.batch)
+    normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
+    weight = jnp.where(number < config.warmup_steps, 0.0, assignment.weight)
 
     def total(network: Network) -> tuple[Array, risk.GroupMoments]:
         losses, variance_losses = record_losses(
             network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss
         )
         value, moments = batch_objective(
-            losses, tables.behavior[rows], task, weight,
+            losses, tables.behavior[rows], assignment, weight,
             num_groups=num_groups, penalties=penalties, per_dimension=config.per_dimension,
         )  # fmt: skip
         bounds = 0.01 * (network.max_log_var - network.min_log_var).mean()

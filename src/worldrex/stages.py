@@ -1,0 +1,180 @@
+"""The stages of the main job that train and judge: compare the weights, fit the models, score them.
+
+Each leaves what a resumed run needs in the run folder, and logs to it while it trains.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from worldrex import tasks
+from worldrex.data import Transitions, holdout
+from worldrex.data.findings import plural
+from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, load_model
+from worldrex.evaluation import CrossvalConfig, CrossvalTable, action_slope, crossval, output_scale, score, verdict
+from worldrex.runs import RunFolder
+from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
+from worldrex.terminal import Terminal
+
+# With two behaviors no weight can be compared; the penalized model that is shown beside ERM takes this one.
+UNCOMPARED_WEIGHT = 100.0
+
+
+class Job(NamedTuple):
+    """What the stages share."""
+
+    name: str
+    """Of the task, or of the first file."""
+    task: tasks.Task | None
+    """The built-in task that was collected, whose truth is known; None for files."""
+    crossval: CrossvalConfig
+    fit: TrainConfig
+    folder: RunFolder
+    terminal: Terminal
+
+
+def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
+    """Leave one behavior out, for each weight and seed."""
+    kept = job.folder.kept("crossval")
+    if kept is not None:
+        job.terminal.seconds["crossval"] = kept["seconds"]
+        return CrossvalTable.from_json(kept)
+    job.folder.begin("crossval")
+    config = job.crossval
+    folds = len(np.unique(logged.behavior))
+    weights = sorted({0.0, *config.weights}) if folds > 2 else [0.0]
+    what = " x ".join(
+        plural(count, noun)
+        for count, noun in (
+            (folds, "left-out behavior"), (len(weights), "weight"), (config.seeds, "seed"), (config.members, "member")
+        )
+    )  # fmt: skip
+
+    def report(progress: Progress, runs: list[Run]) -> None:
+        of_weight = np.array([run.weight for run in runs])
+        job.folder.log(
+            {
+                "stage": "crossval",
+                "weight": weight,
+                "step": progress.step,
+                "train_risk": progress.train_risk[of_weight == weight].mean(),
+                "holdout_risk": _by_name(logged, _finite_mean(progress.holdout_risk[of_weight == weight])),
+                "holdout_penalty": progress.holdout_penalty[of_weight == weight].mean(),
+            }
+            for weight in weights
+        )
+
+    with job.terminal.stage("crossval", what) as tick:
+        table = crossval(logged, config, report=report, tick=tick)
+    job.folder.keep("crossval", table.to_json() | {"seconds": job.terminal.seconds["crossval"]})
+    job.terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
+    return table
+
+
+def fit_models(job: Job, logged: Transitions, table: CrossvalTable) -> dict[str, WorldModel]:
+    """ERM, the best penalized model, and the same with the plain penalty; "chosen" is one of the first two."""
+    penalty, debiased, selection = job.crossval.penalty, job.crossval.debiased, table.selection
+    weight = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
+    runs = {
+        "erm": Run(penalty, 0.0, debiased, None, job.fit.seed),
+        "penalized": Run(penalty, weight, debiased, None, job.fit.seed),
+    }
+    if debiased and penalty in ("variance", "std"):
+        runs["plain"] = Run(penalty, weight, False, None, job.fit.seed)
+    chosen = "penalized" if selection.chosen else "erm"
+    kept = job.folder.kept("fit")
+    if kept is not None:
+        job.terminal.seconds["fit"] = kept["seconds"]
+    else:
+        job.folder.begin("fit")
+
+        def report(progress: Progress) -> None:
+            phase = "unpenalized" if progress.step <= job.fit.warmup_steps else "penalized"
+            job.folder.log(
+                {
+                    "stage": "fit",
+                    "model": name,
+                    "step": progress.step,
+                    "phase": phase,
+                    "train_risk": progress.train_risk[place],
+                    "holdout_risk": _by_name(logged, progress.holdout_risk[place]),
+                    "holdout_penalty": progress.holdout_penalty[place],
+                }
+                for place, name in enumerate(runs)
+            )
+
+        what = f"{len(runs)} ensembles of {job.fit.members} on all behaviors: {', '.join(runs)}; weight {weight:g}"
+        with job.terminal.stage("fit", what) as tick:
+            models, sweep = fit_runs(logged, list(runs.values()), job.fit, report=report, tick=tick)
+        for name, model in zip(runs, models, strict=True):
+            model.save(job.folder.path / "models" / name)
+            if name == chosen:
+                model.save(job.folder.path / "model")
+        job.folder.keep("fit", {"compile_seconds": sweep.compile_seconds, "seconds": job.terminal.seconds["fit"]})
+    return {name: load_model(job.folder.path / "models" / name) for name in runs} | {
+        "chosen": load_model(job.folder.path / "model")
+    }
+
+
+def score_models(
+    job: Job, logged: Transitions, unlogged: Transitions | None, table: CrossvalTable, models: dict[str, WorldModel]
+) -> dict[str, Any]:
+    """Errors under the unlogged behaviors and on held-out episodes, the slope in the action, and the verdict."""
+    job.folder.begin("score")
+    selection, task = table.selection, job.task
+    scale = output_scale(logged)
+
+    def scored(data: Transitions) -> dict[str, dict[str, Any]]:
+        floor = tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) if task else None
+        return score(models, data, scale, floor=floor, seed=job.fit.seed)
+
+    what = "under the unlogged behaviors, and on held-out episodes" if unlogged is not None else "on held-out episodes"
+    with job.terminal.stage("score", what):
+        _, held_out = holdout(logged, job.fit.holdout, seed=job.fit.seed)
+        on_logged = scored(logged.rows(held_out))
+        on_unlogged = scored(unlogged) if unlogged is not None else {}
+        slope = _slopes(task, unlogged, scale, models) if task and unlogged is not None else None
+    crossval_json = table.to_json()
+    candidate = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
+    return {
+        "verdict": dataclasses.asdict(verdict(selection, on_unlogged)),
+        "chosen": {
+            "penalty": job.crossval.penalty if selection.chosen else "none",
+            "weight": selection.chosen,
+            "debiased": job.crossval.debiased,
+            "loss": job.fit.loss,
+        },
+        "candidate": {"penalty": job.crossval.penalty, "weight": candidate},
+        "crossval": crossval_json["crossval"],
+        "selection": crossval_json["selection"],
+        "unlogged": on_unlogged,
+        "logged": on_logged,
+        "slope": slope,
+        "compile_seconds": {
+            "crossval": table.compile_seconds,
+            "fit": (job.folder.kept("fit") or {}).get("compile_seconds"),
+        },
+    }
+
+
+def _slopes(task: tasks.Task, data: Transitions, scale: np.ndarray, models: dict[str, WorldModel]) -> dict[str, Any]:
+    """The actuator's effect: mean slope in the action of the output that it truly moves most."""
+    truth = tasks.true_slope(task, data.obs, data.action).mean(0)
+    output, action = np.unravel_index(np.abs(truth / scale[:, None]).argmax(), truth.shape)
+    slopes = {name: float(action_slope(model, data.obs, data.action)[output, action]) for name, model in models.items()}
+    return {
+        "action": task.action_names[action],
+        "output": task.output_names[output],
+        "truth": float(truth[output, action]),
+        **slopes,
+    }
+
+
+def _finite_mean(risks: np.ndarray) -> np.ndarray:
+    """Mean over the runs that have one, NaN where none has: for a behavior that is named and has no records."""
+    return np.ma.masked_invalid(risks).mean(axis=0).filled(np.nan)
+
+
+def _by_name(data: Transitions, risks: np.ndarray) -> dict[str, float]:
+    return {name: float(risk) for name, risk in zip(data.behavior_names, risks, strict=True) if np.isfinite(risk)}
