@@ -154,7 +154,7 @@ def test_describe_shows_what_cannot_be_used(
     code, out, err = call("describe", make(load(logs["logged"]), tmp_path / "log.parquet"))
     assert code == 2
     assert "error" in out
-    assert err == "worldrex describe: the data cannot be used: 1 kind of errors, told above.\n"
+    assert err == "worldrex describe: the data cannot be used: 1 error, told above.\n"
 
 
 def foreign(out: Path) -> None:
@@ -220,6 +220,7 @@ def widened(logs: dict[str, Path], folder: Path) -> Path:
         ("--unlogged LOGGED", ["go with --data", "--data FILE"]),
         ("--behavior-cycle 3", ["go with --data"]),
         ("--data LOGGED --unlogged WIDE", ["(3, 2)", "(3, 1)", "same system"]),
+        ("--data LOGGED --unlogged LOGGED", ["both hold behavior", "give --unlogged logs of other policies"]),
         ("--data LOGGED LOGGED", ["given 2 times", "name the file once"]),
         ("--crossval.steps 0", ["steps is 0", "1 or more"]),
         ("--crossval.seeds 0", ["seeds is 0", "1 or more"]),

@@ -1,14 +1,15 @@
 from dataclasses import asdict, replace
+from importlib import import_module
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from tests.dynamics.conftest import COMPANY, SMALL, Company, optimized, same_bits
+from tests.dynamics.conftest import COMPANY, SMALL, Company, same_bits
 from tests.dynamics.gust import SLOPE, gust_log
 from worldrex.data import DataError, Transitions
 from worldrex.dynamics import FitConfig, Run, Sweep, TrainConfig, fit, fit_runs, model_of_run
-from worldrex.dynamics.sweep import Progress
 from worldrex.evaluation import action_slope
 
 HEAVY = 2
@@ -20,17 +21,20 @@ ERM, PLAIN, DEBIASED = (0.0, True), (30.0, False), (30.0, True)
 SCIENCE_RUNS = [Run("variance", *kind, None, seed) for kind in (ERM, PLAIN, DEBIASED) for seed in range(SEEDS)]
 
 
-def test_fit_is_its_run_alone(log: Transitions, company: Company):
-    config = FitConfig(**asdict(SMALL), penalty="variance", weight=COMPANY[HEAVY].weight)
-    reports: list[Progress] = []
-    ticks = []
-    with optimized(True):
-        model = fit(log, config, report=reports.append, tick=lambda *done: ticks.append(done))
-    in_company = model_of_run(company.sweep, HEAVY, COMPANY[HEAVY], log, SMALL)
-    assert same_bits(model[:4], in_company[:4])
-    assert [report.step for report in reports] == [20, 60]
-    assert same_bits(reports[1].holdout_risk[0], company.reports[1].holdout_risk[HEAVY])
-    assert ticks == [(20, 60), (60, 60)]
+def test_fit_is_the_model_of_its_run(log: Transitions, company: Company, monkeypatch: pytest.MonkeyPatch):
+    config = FitConfig(**asdict(replace(SMALL, seed=3)), penalty="std", weight=30.0, debiased=False)
+    asked: list[Any] = []
+
+    def trained(*arguments: Any, **hooks: Any) -> Sweep:
+        asked.extend([arguments, hooks])
+        return jax.tree.map(lambda x: x[HEAVY : HEAVY + 1], company.sweep._replace(compile_seconds=np.zeros(9)))
+
+    monkeypatch.setattr(import_module("worldrex.dynamics.fit"), "train", trained)
+    hooks = {"report": lambda progress: None, "tick": lambda done, total: None}
+    model = fit(log, config, **hooks)
+    run = Run("std", 30.0, False, None, 3)
+    assert asked == [(log, [run], config), hooks]
+    assert same_bits(model[:4], model_of_run(company.sweep, HEAVY, run, log, config)[:4])
     assert model.behavior_names == log.behavior_names
     assert model.trained == {**asdict(config), "left_out": None}
 

@@ -185,6 +185,13 @@ def test_a_configuration_that_cannot_train_is_refused(log: Transitions, setting:
         train(log, [TARGET], dataclasses.replace(SMALL, **setting))
 
 
+def test_an_unknown_loss_is_refused(log: Transitions):
+    config = dataclasses.replace(SMALL)
+    object.__setattr__(config, "loss", "huber")  # past the types that these tests check
+    with pytest.raises(TrainingError, match="loss is 'huber'; choose one of squared, nll"):
+        train(log, [TARGET], config)
+
+
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
 def test_a_weight_that_is_no_weight_is_refused(log: Transitions, weight: float):
     with pytest.raises(TrainingError, match=f"weight is {weight}; a penalty needs a finite weight of 0"):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, get_args
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from jaxtyping import Array, Float32, Int32
 from worldrex import risk
 from worldrex.data import Transitions, holdout
 from worldrex.dynamics.ensemble import Network
+from worldrex.dynamics.losses import LossName
 from worldrex.dynamics.normalizer import Normalizer, fit_normalizer
 from worldrex.dynamics.training import (
     Assignment,
@@ -163,6 +164,8 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
         raise TrainingError(
             f"elites is {config.elites} of {config.members} members; choose at most as many as members."
         )
+    if config.loss not in get_args(LossName):
+        raise TrainingError(f"loss is {config.loss!r}; choose one of {', '.join(get_args(LossName))}.")
     if any(width < 1 for width in config.hidden):
         raise TrainingError(f"hidden is {config.hidden}; a layer needs a width of 1 or more.")
     if not 0 < config.learning_rate < float("inf"):

@@ -34,11 +34,11 @@ class TrainConfig:
     """Members that predict: those with the lowest objective on held-out episodes."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers."""
-    batch: int = 512
+    batch: int = 1024
     """Records of a mini-batch, drawn by each member for itself."""
     warmup_steps: int = 1000
     """Steps of the first phase, without the penalty."""
-    steps: int = 5000
+    steps: int = 6000
     """Steps of the second phase, with the penalty; the optimizer starts afresh at the switch."""
     learning_rate: float = 1e-3
     """Adam's step size; falls to zero over the second phase along a half cosine."""
@@ -170,6 +170,8 @@ def step(
             num_groups=num_groups, penalties=penalties, per_dimension=config.per_dimension,
         )  # fmt: skip
         bounds = 0.01 * (network.max_log_var - network.min_log_var).mean()
+        if config.loss == "nll":
+            bounds = bounds / jnp.maximum(weight, 1.0)  # as the likelihood beside it is
         return value + variance_losses.mean() + bounds, moments
 
     (value, moments), gradient = jax.value_and_grad(total, has_aux=True)(state.network)

@@ -32,7 +32,7 @@ class CrossvalConfig(TrainConfig):
 
     penalty: risk.PenaltyName = "variance"
     """Penalty on the spread of the behaviors' risks."""
-    weights: tuple[float, ...] = (0.0, 1.0, 10.0, 30.0, 100.0)
+    weights: tuple[float, ...] = (0.0, 1.0, 10.0, 100.0, 300.0)
     """Weights to compare; 0, ERM, is always among them."""
     debiased: bool = True
     """Whether the mini-batch's sampling noise is taken out of the penalty."""
@@ -72,7 +72,7 @@ def require_sweepable(config: CrossvalConfig) -> None:
 
 
 def require_comparable(data: Transitions) -> None:
-    """Raise `DataError` unless the log has two behaviors or more, each with `FEWEST_RECORDS` records and two episodes."""
+    """Raise `DataError` unless the log has two behaviors or more, each with `FEWEST_RECORDS` records or more."""
     counts = np.bincount(data.behavior, minlength=data.num_behaviors)
     present = np.flatnonzero(counts)
     if len(present) < 2:
