@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,9 @@ class Program:
 
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", _PROGRAM, *map(str, words)]
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # Tests that run in the background ignore Ctrl-C, and a child would inherit that.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
         )

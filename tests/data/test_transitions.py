@@ -7,6 +7,7 @@ import pytest
 from tests.data.logs import make_log
 from worldrex.data.readers import load
 from worldrex.data.transitions import COLUMNS, DataError, Transitions, concatenate
+from worldrex.runs import RunError
 
 
 def assert_identical(a: Transitions, b: Transitions) -> None:
@@ -58,14 +59,14 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(DataError, match="No space left on device"):
+    with pytest.raises(RunError, match="No space left on device"):
         make_log(steps=30).save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["log.parquet"]
 
 
 def test_a_save_into_a_missing_folder_says_so(tmp_path):
-    with pytest.raises(DataError, match=r"cannot write .*No such file or directory.*choose another path"):
+    with pytest.raises(RunError, match=r"cannot write .*No such file or directory.*choose a folder that exists"):
         make_log().save(tmp_path / "missing" / "log.parquet")
 
 
