@@ -2,7 +2,8 @@
 
 from worldrex.dynamics.fit import FitConfig, fit, fit_runs, model_of_run
 from worldrex.dynamics.model import ModelError, Prediction, WorldModel, load_model
-from worldrex.dynamics.sweep import Progress, Run, Sweep, TrainingError, require_trainable, train
+from worldrex.dynamics.settings import Run, TrainingError, require_trainable
+from worldrex.dynamics.sweep import Progress, Sweep, train
 from worldrex.dynamics.training import TrainConfig
 
 __all__ = [

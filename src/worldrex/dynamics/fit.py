@@ -9,7 +9,8 @@ import numpy as np
 from worldrex import risk
 from worldrex.data import Transitions, require_valid
 from worldrex.dynamics.model import WorldModel
-from worldrex.dynamics.sweep import Progress, Run, Sweep, train
+from worldrex.dynamics.settings import Run
+from worldrex.dynamics.sweep import Progress, Sweep, train
 from worldrex.dynamics.training import TrainConfig
 
 
