@@ -1,6 +1,6 @@
 """Logged transitions: the table type, its files, checks, description and splits."""
 
-from worldrex.data.collect import CollectConfig, collect
+from worldrex.data.collect import CollectConfig, collect, collect_from
 from worldrex.data.columns import from_columns
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description, describe
 from worldrex.data.findings import Finding
@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "Transitions",
     "collect",
+    "collect_from",
     "concatenate",
     "describe",
     "from_columns",

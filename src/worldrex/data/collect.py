@@ -1,7 +1,7 @@
 """Collect transitions from a task's behaviors; what they saw of the gust stays out of the log."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,28 +47,40 @@ def collect(config: CollectConfig, *, progress: Progress | None = None) -> Trans
     Raises TaskError for an unknown task, DataError for a setting that cannot be collected.
     """
     task = tasks.task(config.task)
-    steps = task.steps_per_behavior if config.steps_per_behavior is None else config.steps_per_behavior
-    for setting, value, least in (
-        ("steps_per_behavior", steps, 1),
-        ("num_envs", config.num_envs, 1),
-        ("seed", config.seed, 0),
-    ):
-        if value < least:
-            raise DataError(f"{setting} is {value}; collecting needs a whole number of {least} or more.")
     if config.behaviors not in ("logged", "unlogged"):
         raise DataError(f"behaviors is {config.behaviors!r}; choose 'logged' or 'unlogged'.")
     behaviors = task.logged if config.behaviors == "logged" else task.unlogged
+    steps = task.steps_per_behavior if config.steps_per_behavior is None else config.steps_per_behavior
+    return collect_from(task, behaviors, steps, seed=config.seed, num_envs=config.num_envs, progress=progress)
 
+
+def collect_from(
+    task: tasks.Task,
+    behaviors: Sequence[tasks.Behavior],
+    steps_per_behavior: int,
+    *,
+    seed: int = 0,
+    num_envs: int = 16,
+    progress: Progress | None = None,
+) -> Transitions:
+    """As `collect`, of any behaviors: also of ones that the task does not name."""
+    for setting, value, least in (
+        ("steps_per_behavior", steps_per_behavior, 1),
+        ("num_envs", num_envs, 1),
+        ("seed", seed, 0),
+    ):
+        if value < least:
+            raise DataError(f"{setting} is {value}; collecting needs a whole number of {least} or more.")
     collected: list[Transitions] = []
     for behavior in behaviors:
-        before = steps * len(collected)
+        before = steps_per_behavior * len(collected)
 
         def report(done: int, before: int = before) -> None:
             if progress is not None:
-                progress(before + done, steps * len(behaviors))
+                progress(before + done, steps_per_behavior * len(behaviors))
 
-        quotas = _deal(steps, task.episode_steps, config.num_envs)
-        collected.append(_run(task, behavior, quotas, config.seed, report))
+        quotas = _deal(steps_per_behavior, task.episode_steps, num_envs)
+        collected.append(_run(task, behavior, quotas, seed, report))
     return concatenate(collected)
 
 
