@@ -8,7 +8,7 @@ def main() -> None:
     test = worldrex.collect(worldrex.CollectConfig(task="gusty-pendulum", behaviors="unlogged"))
 
     # Leave each behavior out in turn, for each weight of the penalty; the worst left-out risk chooses.
-    table = worldrex.crossval(logs, worldrex.CrossvalConfig(weights=(0, 10, 100), seeds=1))
+    table = worldrex.crossval(logs, worldrex.CrossvalConfig(weights=(0.0, 10.0, 100.0), seeds=1))
     weight = table.selection.chosen
     print(f"chosen weight: {weight:g}")
 

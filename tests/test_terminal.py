@@ -50,6 +50,19 @@ def test_elsewhere_lines_are_plain_and_whole(capsys: pytest.CaptureFixture[str])
     assert set(there.seconds) == {"fit"}
 
 
+@pytest.mark.parametrize("columns", [None, "60"])
+def test_elsewhere_a_table_is_as_wide_as_columns_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str | None
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    table = Table("name")
+    table.add_row("x" * 300)
+    Terminal().show(table)
+    assert max(map(len, capsys.readouterr().out.splitlines())) == int(columns or 120)
+
+
 def test_elsewhere_progress_is_told_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """What a person sees while worldrex works: stages, progress bars on a terminal, plain lines elsewhere."""
 
+import os
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ class Terminal:
 
     def __init__(self, *, stderr: bool = False) -> None:
         self.console = Console(stderr=stderr, highlight=False)
-        if not self.console.is_terminal:
+        if not self.console.is_terminal and "COLUMNS" not in os.environ:
             self.console = Console(stderr=stderr, highlight=False, width=120)
         self.seconds: dict[str, float] = {}
 

@@ -121,8 +121,9 @@ def test_one_behavior_two_behaviors_and_a_small_one():
     assert "the penalty is zero" in two
     assert "can still be fitted on both" in two
     findings = validate(make_log(behaviors=3, episodes=7, steps=7))
-    assert [finding.count for finding in findings] == [49, 49, 49]
-    assert findings[0].message.startswith("behavior 'behavior 0' has only 49 records, fewer than 50")
+    assert [finding.count for finding in findings] == [3]
+    assert "3 behaviors with fewer than 50 records: 'behavior 0' (49), 'behavior 1' (49)" in findings[0].message
+    assert validate(make_log(behaviors=3, episodes=5, steps=10)) == []
 
 
 def test_constants_are_named():
@@ -174,7 +175,7 @@ def test_ends_of_episodes():
 def test_names_of_others_are_quoted_and_bounded():
     data = make_log(behaviors=3, steps=5, names=("a\nb", "x" * 10_000, "[red]x"))
     messages = [finding.message for finding in validate(data)]
-    assert "behavior 'a\\nb' has" in messages[0]
+    assert "'a\\nb' (" in messages[0]
     assert all(len(message) < 400 for message in messages)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.dynamics.gust import gust_log
 from tests.dynamics.made_up import TRUTH, linear_model, stacked
-from worldrex.data import DataError, Transitions
+from worldrex.data import DataError, Transitions, holdout
 from worldrex.dynamics import Progress, Run, Sweep, TrainingError, train
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval, output_scale, require_comparable
@@ -62,18 +62,21 @@ def test_every_fold_weight_and_seed_has_its_row(done: Done, log: Transitions):
     ]
 
 
+def errors_by_hand(done: Done, number: int, part: Transitions, log: Transitions) -> np.ndarray:
+    """Squared error of a run's ensemble on each record of `part`, in the whole log's units."""
+    own = jax.tree.map(lambda x: x[number], done.sweep.normalizers)
+    x = (np.concatenate([part.obs, part.action], 1) - own.input_mean) / own.input_std
+    ((weight, bias),), (last, offset) = done.sweep.networks.trunk, done.sweep.networks.mean
+    hidden = x[None] @ weight[number] + bias[number][:, None]
+    mean = (hidden / (1 + np.exp(-hidden)) @ last[number] + offset[number][:, None]).mean(0)
+    error = (mean * own.output_std + own.output_mean - outputs_of(part)) / output_scale(log)
+    return np.square(error).mean(1)
+
+
 def test_a_rows_risk_is_that_of_the_behavior_which_its_run_left_out(done: Done, log: Transitions):
-    scale = output_scale(log)
     for number, (run, row) in enumerate(zip(done.runs, done.table.rows, strict=True)):
-        assert run.left_out is not None
         part = log.rows(log.behavior == run.left_out)
-        own = jax.tree.map(lambda x, n=number: x[n], done.sweep.normalizers)
-        x = (np.concatenate([part.obs, part.action], 1) - own.input_mean) / own.input_std
-        ((weight, bias),), (last, offset) = done.sweep.networks.trunk, done.sweep.networks.mean
-        hidden = x[None] @ weight[number] + bias[number][:, None]
-        mean = (hidden / (1 + np.exp(-hidden)) @ last[number] + offset[number][:, None]).mean(0)
-        error = (mean * own.output_std + own.output_mean - outputs_of(part)) / scale
-        np.testing.assert_allclose(row["risk"], np.square(error).mean(), rtol=1e-4)
+        np.testing.assert_allclose(row["risk"], errors_by_hand(done, number, part, log).mean(), rtol=1e-4)
 
 
 def test_the_selection_is_of_these_risks(done: Done, log: Transitions):
@@ -81,14 +84,21 @@ def test_the_selection_is_of_these_risks(done: Done, log: Transitions):
     for place, row in enumerate(done.table.selection.weights):
         np.testing.assert_allclose([estimate.value for estimate in row.folds.values()], risks[:, place], rtol=1e-6)
         assert row.worst.behavior == log.behavior_names[int(risks[:, place].argmax())]
-    trained = done.sweep.holdout_risk.mean(1)
+
+
+def test_trained_risks_are_of_held_out_episodes_in_the_units_of_the_left_out_ones(done: Done, log: Transitions):
+    _, held_out = holdout(log, TINY.holdout, seed=TINY.seed)
     for behavior, name in enumerate(log.behavior_names):
+        part = log.rows(held_out[log.behavior[held_out] == behavior])
         for row in done.table.selection.weights:
-            own = [trained[n, behavior] for n, r in enumerate(done.runs) if r.weight == row.weight]
-            np.testing.assert_allclose(row.trained[name].value, np.nanmean(own), rtol=1e-5)
-            np.testing.assert_allclose(
-                [row.trained[name].low, row.trained[name].high], [np.nanmin(own), np.nanmax(own)]
-            )
+            own = [
+                errors_by_hand(done, number, part, log).mean()
+                for number, run in enumerate(done.runs)
+                if run.weight == row.weight and run.left_out != behavior
+            ]
+            assert len(own) == (FOLDS - 1) * len(SEEDS)
+            np.testing.assert_allclose(row.trained[name].value, np.mean(own), rtol=1e-4)
+            np.testing.assert_allclose([row.trained[name].low, row.trained[name].high], [min(own), max(own)], rtol=1e-4)
 
 
 def test_progress_is_told_with_its_runs(done: Done):

@@ -79,16 +79,20 @@ def _ends(data: Transitions) -> list[Finding]:
 
 def _behaviors(data: Transitions) -> list[Finding]:
     counts = np.bincount(data.behavior, minlength=data.num_behaviors)
-    findings = [
-        _warning(
-            "behavior",
-            int(count),
-            f"behavior {quote(name)} has only {plural(int(count), 'record')}, fewer than {FEW_RECORDS}: its "
-            "risk will be little more than noise. Log more of it, or leave it out.",
+    findings = []
+    few = np.flatnonzero(counts < FEW_RECORDS)
+    if len(few):
+        named = some_of([f"{quote(data.behavior_names[i])} ({counts[i]:,})" for i in few], 3)
+        one = len(few) == 1
+        findings.append(
+            _warning(
+                "behavior",
+                len(few),
+                f"{plural(len(few), 'behavior')} with fewer than {FEW_RECORDS} records: {named}. "
+                f"{'Its risk' if one else 'Their risks'} will be little more than noise: log more of "
+                f"{'it, or leave it' if one else 'them, or leave them'} out.",
+            )
         )
-        for name, count in zip(data.behavior_names, counts, strict=True)
-        if count < FEW_RECORDS
-    ]
     logged = int((counts > 0).sum())
     if logged == 1:
         findings.append(

@@ -5,14 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from worldrex import risk
-from worldrex.data import DataError, Transitions, require_valid
+from worldrex.data import DataError, Transitions, holdout, require_valid
 from worldrex.dynamics import (
     Progress,
     Run,
-    Sweep,
     TrainConfig,
     TrainingError,
     model_of_run,
@@ -105,7 +103,8 @@ def crossval(
     - `config`: weights, seeds and training.
     - `report` (also told the runs), `tick`: called while it trains, as by `train`.
 
-    **Returns:** `CrossvalTable`; risks are squared errors of the ensemble's mean in units of the whole log's outputs.
+    **Returns:** `CrossvalTable`; all risks are squared errors of the ensemble's mean in units of the whole log's outputs, so
+    that those of different folds can be compared.
 
     **Raises:** `DataError` for data that cannot be compared, `TrainingError` for settings that cannot.
     """
@@ -125,38 +124,38 @@ def crossval(
     tell = None if report is None else lambda progress: report(progress, runs)
     sweep = train(data, runs, config, report=tell, tick=tick)
     scale = output_scale(data)
+    # Every model on every record that it did not learn from: the behavior left out, and held-out episodes of the others.
+    _, held_out = holdout(data, config.holdout, seed=config.seed)
     rows, left_out = [], []
+    trained = {data.behavior_names[fold]: np.full((len(weights), len(runs)), np.nan) for fold in folds}
     for fold in folds:
-        part = data.rows(data.behavior == fold)
-        of_fold = [(number, run) for number, run in enumerate(runs) if run.left_out == fold]
-        errors = [
-            squared_errors(model_of_run(sweep, number, run, data, config), part, scale).mean(1)
-            for number, run in of_fold
-        ]
-        for (_, run), error in zip(of_fold, errors, strict=True):
-            row = {
-                "penalty": run.penalty,
-                "weight": run.weight,
-                "behavior": data.behavior_names[fold],
-                "seed": run.seed,
-            }
-            rows.append({**row, "risk": float(error.mean())})
-        sums, counts = by_cluster(np.stack(errors, axis=1), part.episode)
+        fold_rows = np.flatnonzero(data.behavior == fold)
+        part = data.rows(np.concatenate([fold_rows, held_out[data.behavior[held_out] != fold]]))
+        errors = []
+        for number, run in enumerate(runs):
+            if run.left_out != fold:
+                continue
+            error = squared_errors(model_of_run(sweep, number, run, data, config), part, scale).mean(1)
+            errors.append(error[: len(fold_rows)])
+            rows.append(
+                {
+                    "penalty": run.penalty,
+                    "weight": run.weight,
+                    "behavior": data.behavior_names[fold],
+                    "seed": run.seed,
+                    "risk": float(errors[-1].mean()),
+                }
+            )
+            on_others, of_other = error[len(fold_rows) :], part.behavior[len(fold_rows) :]
+            for other in np.unique(of_other):
+                risk_there = on_others[of_other == other].mean()
+                trained[data.behavior_names[other]][weights.index(run.weight), number] = risk_there
+        sums, counts = by_cluster(np.stack(errors, axis=1), data.episode[fold_rows])
         left_out.append(LeftOut(data.behavior_names[fold], sums.reshape(len(weights), len(seeds), -1), counts))
-    selection = select(weights, left_out, _trained(sweep, runs, weights, data), seed=config.seed)
+    curves = {
+        name: np.stack([risks[np.isfinite(risks)] for risks in of_weights])
+        for name, of_weights in trained.items()
+        if np.isfinite(of_weights).any()
+    }
+    selection = select(weights, left_out, curves, seed=config.seed)
     return CrossvalTable(rows, selection, sweep.compile_seconds)
-
-
-def _trained(
-    sweep: Sweep, runs: list[Run], weights: list[float], data: Transitions
-) -> dict[str, Float64[np.ndarray, "weight run"]]:
-    """Held-out-episode risk of each behavior in the runs that trained on it, by weight."""
-    # In units of each run's own outputs: good for the curves of one behavior over the weights.
-    risks = sweep.holdout_risk.mean(1, dtype=np.float64)
-    of_weight = np.array([weights.index(run.weight) for run in runs])
-    curves = {}
-    for behavior, name in enumerate(data.behavior_names):
-        trained = np.isfinite(risks[:, behavior])
-        if trained.any():
-            curves[name] = np.stack([risks[(of_weight == w) & trained, behavior] for w in range(len(weights))])
-    return curves
