@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from gusty import MODELS, run, spread
 from jaxtyping import Float, Float64
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from worldrex import load, load_model, tasks
 from worldrex.data import Transitions, collect_from
@@ -80,7 +80,7 @@ def outside(data: Transitions, logged: Transitions) -> float:
     """Share of the records that lie farther from the log than the log from itself, but for 1 % of it."""
     known = np.column_stack([logged.obs, logged.action])
     mean, std = known.mean(0), known.std(0)
-    tree = cKDTree((known - mean) / std)
+    tree = KDTree((known - mean) / std)
     own = tree.query(tree.data[::10], k=2)[0][:, 1]
     distance = tree.query((np.column_stack([data.obs, data.action]) - mean) / std)[0]
     return float((distance > np.quantile(own, 0.99)).mean())

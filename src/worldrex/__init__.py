@@ -4,7 +4,7 @@
 model, and `worldrex.risk` has the risks and penalties by themselves, for four array frameworks.
 """
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from worldrex.dynamics import FitConfig, Prediction, WorldModel, fit, load_model
     from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
 
-__version__ = metadata.version("worldrex")
+    __version__: str
 
 __all__ = [
     "CollectConfig",
@@ -43,6 +43,10 @@ _ROOMS = {
 
 def __getattr__(name: str) -> Any:
     """Import a room when it is first asked for, so that `import worldrex.risk` brings no framework along."""
+    if name == "__version__":
+        from importlib import metadata  # takes longer to import than all of `worldrex.risk`
+
+        return metadata.version("worldrex")
     if name in ("risk", "tasks"):
         return import_module(f"worldrex.{name}")
     for room, names in _ROOMS.items():

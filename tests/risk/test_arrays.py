@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.risk.conftest import CASES, RTOL, assert_moments, loop_moments
+from tests.risk.conftest import assert_moments, loop_moments
 from worldrex import risk
-from worldrex.risk.arrays import concrete, framework_of
+from worldrex.risk.arrays import framework_of
 
 LOSSES = np.random.default_rng(0).normal(2, 1, (2, 3, 11))
 GROUPS = np.random.default_rng(1).integers(0, 4, (2, 3, 11))
@@ -31,24 +31,12 @@ def test_importing_and_using_risk_imports_no_framework(use):
     assert (answer.stdout.strip(), answer.stderr) == ("[]", "")
 
 
-def all_answers(losses, groups, mask):
-    m = risk.group_moments(losses, groups, 4, mask)
-    objectives = [risk.objective(m, penalty=p, weight=0.1, debiased=debiased) for p, debiased in CASES]
-    return [*m, *risk.merge(m, m), risk.mean_over_models(m), *objectives]
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-def test_every_framework_agrees_with_numpy_in_its_own_arrays_of_the_losses_dtype(framework, compiled):
-    referee = all_answers(LOSSES, GROUPS, MASK)
-    assert_moments(referee[:3], loop_moments(LOSSES, GROUPS, 4, MASK), rtol=1e-12)
-    for dtype in framework.dtypes:
-        arrays = framework.array(LOSSES, dtype), framework.array(GROUPS, "int32"), framework.array(MASK, "bool")
-        for got, want in zip(
-            (framework.compiled(all_answers) if compiled else all_answers)(*arrays), referee, strict=True
-        ):
-            assert isinstance(got, framework.kind)
-            assert framework.dtype_of(got) == dtype
-            np.testing.assert_allclose(framework.numpy(got), want, rtol=RTOL[dtype], atol=RTOL[dtype])
+def test_importing_risk_takes_a_moment():
+    program = "import time; start = time.process_time(); import worldrex.risk; print(time.process_time() - start)"
+    answers = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(3)
+    ]
+    assert min(float(answer.stdout) for answer in answers) < 0.3  # of a busy machine
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
@@ -70,7 +58,7 @@ def test_ids_and_mask_may_be_numpy_arrays_even_read_only_ones(framework):
 def test_half_precision_accumulates_in_float32(framework, dtype):
     # 5000 ones: float16 would stick at 2048 and bfloat16 at 256.
     losses = framework.array(np.ones((2, 5000)), dtype)
-    m = framework.moments(losses, framework.array(np.zeros(5000), "int32"), 2)
+    m = framework.values(lambda *xs: risk.group_moments(*xs, 2))(losses, framework.array(np.zeros(5000), "int32"))
     assert {framework.dtype_of(x) for x in m} == {"float32"}
     np.testing.assert_array_equal(framework.numpy(m.count), [[5000, 0]] * 2)
     np.testing.assert_array_equal(framework.numpy(m.mean), [[1, 0]] * 2)
@@ -85,16 +73,33 @@ def test_what_is_no_array_is_refused_by_name(x):
 
 
 def test_a_framework_is_found_once_and_its_values_are_seen(framework):
-    x = framework.array([1.0, 2.0])
-    assert framework_of(x) is framework_of(framework.array([3.0]))
-    np.testing.assert_array_equal(concrete(x), [1.0, 2.0])
+    x, mask = framework.array([[3, 1, 7]], "int32"), framework.array([True, True, False], "bool")
+    xp = framework_of(x)
+    assert xp is framework_of(framework.array([3.0]))
+    assert xp.bounds(x, None) == (1, 7)
+    for counted in (mask, np.array([True, True, False])):
+        assert xp.bounds(x, counted) == (1, 3)
+    assert xp.bounds(x, framework.array([False] * 3, "bool")) is None
 
 
-def test_a_tracer_has_no_values_yet():
+def test_a_tracer_has_no_values_yet(compiling):
     seen = []
-    jax.jit(lambda x: seen.append(concrete(x)) or x)(jnp.ones(2))
-    jax.vmap(lambda x: seen.append(concrete(x)) or x)(jnp.ones(2))
+
+    def look(x):
+        seen.append(framework_of(x).bounds(x, None))
+        return x
+
+    compiling.compiled(look)(compiling.array([1, 2], "int32"))
+    jax.vmap(look)(jnp.ones(2))
     assert seen == [None, None]
+
+
+@pytest.mark.torch
+def test_torch_values_are_not_looked_at_while_it_compiles(monkeypatch):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    m = risk.group_moments(torch.ones(4), torch.tensor([0, 7, 1, -1]), 2)
+    assert m.count.tolist() == [1, 1]
 
 
 @pytest.mark.torch
@@ -106,25 +111,6 @@ def test_torch_values_that_cannot_be_seen_are_left_to_count():
     )
     assert_moments(rows, loop_moments(LOSSES, GROUPS, 4), rtol=1e-12)
     assert risk.group_moments(losses.to("meta"), groups.to("meta"), 4).mean.shape == (2, 3, 4)
-
-
-@pytest.mark.torch
-def test_torch_ids_on_a_device_are_checked_through_the_host(monkeypatch):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-
-    class OnDevice(torch.Tensor):
-        """As a CUDA tensor: NumPy cannot read it before `.cpu()`."""
-
-        def numpy(self):
-            raise TypeError("can't convert cuda:0 device type tensor to numpy")
-
-        def cpu(self):
-            return self.as_subclass(torch.Tensor)
-
-    groups = torch.tensor([0, 3]).as_subclass(OnDevice)
-    assert risk.group_moments(torch.ones(2), groups, 4).count.tolist() == [1, 0, 0, 1]
-    with pytest.raises(risk.RiskError, match="ids from 0 to 3"):
-        risk.group_moments(torch.ones(2), groups, 3)
 
 
 @pytest.mark.tensorflow
@@ -160,6 +146,6 @@ def test_tensorflow_variables_are_arrays():
     tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
     losses, groups = tf.Variable(LOSSES), tf.Variable(GROUPS)
     eager = risk.group_moments(losses, groups, 4)
-    compiled = tf.function(lambda: risk.group_moments(losses, groups, 4))()
-    for m in (eager, compiled):
+    compiled = [tf.function(lambda: risk.group_moments(losses, groups, 4), autograph=x)() for x in (True, False)]
+    for m in (eager, *compiled):
         assert_moments(m, loop_moments(LOSSES, GROUPS, 4), rtol=1e-12)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.risk.conftest import CASES, assert_moments, loop_moments, objective_of_each
+from tests.risk.conftest import CASES, assert_moments, for_each_case, loop_moments, objective_of_each
 from worldrex import risk
 from worldrex.risk.moments import GroupMoments
 
@@ -75,21 +75,22 @@ def test_masked_records_do_not_touch_values_whatever_they_hold(framework):
     assert_moments(m, loop_moments(losses, groups, 5, mask), rtol=1e-5, framework=framework)
 
 
-def test_masked_records_do_not_touch_gradients_whatever_they_hold(differentiable):
+def test_records_that_do_not_count_touch_no_gradients_whatever_they_hold(differentiable):
     losses, groups, mask = batch((9,), seed=3)
-    dirty = np.where(mask, losses, np.resize([np.nan, np.inf, -np.inf], losses.shape))
+    weights = np.where(np.arange(9) == np.flatnonzero(mask)[0], 0.0, 1.0)
+    counted = mask & (weights > 0)
+    dirty = np.where(counted, losses, np.resize([np.nan, np.inf, -np.inf], losses.shape))
 
-    def gradients(losses, groups, counted):
-        def total(x):
-            return sum(objective_of_each(risk.group_moments(x, groups, 5, counted)))
+    def total(x, groups, mask, weights):
+        return sum(objective_of_each(risk.group_moments(x, groups, 5, mask, weights=weights)))
 
-        return differentiable.grad(total, differentiable.array(np.tile(losses, (len(CASES), 1))))
-
-    gradient = gradients(dirty, differentiable.array(groups, "int32"), differentiable.array(mask, "bool"))
-    np.testing.assert_array_equal(gradient[:, ~mask], 0)
-    alone = gradients(losses[mask], differentiable.array(groups[mask], "int32"), None)
-    np.testing.assert_allclose(gradient[:, mask], alone, rtol=1e-5, atol=1e-6)
+    gradient = differentiable.gradient(total, *differentiable.arrays(for_each_case(dirty), groups, mask, weights))
+    np.testing.assert_array_equal(gradient[:, ~counted], 0)
+    columns = differentiable.arrays(for_each_case(losses[counted]), groups[counted])
+    alone = differentiable.gradient(total, *columns)
+    np.testing.assert_allclose(gradient[:, counted], alone, rtol=1e-5, atol=1e-6)
     assert (np.abs(alone).max(axis=1) > 0.1).all()
+    assert len(alone) == len(CASES)
 
 
 def test_unmasked_infinite_and_nan_losses_show_in_their_own_group_alone():
@@ -165,14 +166,15 @@ def test_moments_under_vmap_are_rows():
     assert_moments(m, loop_moments(losses, groups, 5, mask), rtol=1e-5)
 
 
+def risk_moments(framework, losses, groups, num_groups, mask=None, dtype="float32"):
+    x, ids, counted, _ = framework.arrays(losses, groups, mask, dtype=dtype)
+    f = jax.jit(risk.group_moments, static_argnums=2) if framework.name == "jax" else risk.group_moments
+    return f(x, ids, num_groups, counted)
+
+
 def parts_of(losses, groups, part, num_parts, framework, dtype):
     """Moments of each part of the records, some of them empty."""
-    return [
-        framework.moments(
-            framework.array(losses, dtype), framework.array(groups, "int32"), 4, framework.array(part == number, "bool")
-        )
-        for number in range(num_parts)
-    ]
+    return [risk_moments(framework, losses, groups, 4, part == number, dtype) for number in range(num_parts)]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -182,7 +184,7 @@ def test_any_partition_merges_to_the_whole(framework, seed):
     num_parts = int(rng.integers(2, 9))
     part = rng.choice(num_parts, 60, p=rng.dirichlet(np.full(num_parts, 0.5)))
     for dtype, rtol in (("float32", 1e-5), ("float64", 1e-12)):
-        if dtype in framework.dtypes:
+        with framework.precise():
             merged = reduce(risk.merge, parts_of(losses, groups, part, num_parts, framework, dtype))
             assert_moments(merged, loop_moments(losses, groups, 4), rtol=rtol, framework=framework)
 
@@ -214,16 +216,15 @@ def test_means_a_million_times_the_spread_lose_nothing(framework, num_records):
     rng = np.random.default_rng(5)
     groups = rng.integers(0, 3, num_records)
     for dtype, epsilon in (("float32", 6e-8), ("float64", 1.1e-16)):
-        if dtype not in framework.dtypes:
-            continue
         losses = (np.array([1e6, 1.5e6, -2e6])[groups] + rng.normal(size=num_records)).astype(dtype)
-        m = framework.moments(framework.array(losses, dtype), framework.array(groups, "int32"), 3)
+        with framework.precise():
+            m = risk_moments(framework, losses, groups, 3, dtype=dtype)
+            part = rng.integers(0, 4, num_records)
+            merged = reduce(risk.merge, parts_of(losses[None], groups[None], part, 4, framework, dtype))
         _, mean, m2 = loop_moments(losses.astype(np.longdouble), groups, 3)
         np.testing.assert_allclose(framework.numpy(m.mean), mean, rtol=4 * epsilon)
         np.testing.assert_allclose(framework.numpy(m.m2), m2, rtol={"float32": 1e-5, "float64": 1e-12}[dtype])
         # A merge works with means that are rounded: it can lose a million epsilon of m2, a naive sum of squares all.
-        part = rng.integers(0, 4, num_records)
-        merged = reduce(risk.merge, parts_of(losses[None], groups[None], part, 4, framework, dtype))
         np.testing.assert_allclose(framework.numpy(merged.mean)[0, :3], mean, rtol=10 * epsilon)
         np.testing.assert_allclose(framework.numpy(merged.m2)[0, :3], m2, rtol=1e6 * epsilon)
 
@@ -235,16 +236,80 @@ def test_m2_is_never_negative_and_0_for_equal_losses(framework):
         np.testing.assert_allclose(framework.numpy(m.m2), 0, atol=1e-12 * value**2)
 
 
+def test_weights_of_1_are_none_and_integers_are_repeated_records(framework):
+    losses, groups, mask = batch((2, 9))
+    plain, ones = (
+        framework.moments(losses, groups, 5, mask),
+        framework.moments(losses, groups, 5, mask, np.ones((2, 9))),
+    )
+    assert isinstance(ones, risk.WeightedMoments)
+    for a, b in zip((*plain, plain.count), ones, strict=True):
+        np.testing.assert_allclose(framework.numpy(b), framework.numpy(a), rtol=1e-6)
+    for debiased in (True, False):
+        for f in (risk.variance, risk.irm, risk.std):
+            a, b = (framework.numpy(f(m, debiased=debiased)) for m in (plain, ones))
+            np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
+
+    times = np.random.default_rng(1).integers(0, 4, 9)
+    weighted = framework.moments(losses[0], groups[0], 5, None, times)
+    repeated = loop_moments(np.repeat(losses[0], times), np.repeat(groups[0], times), 5)
+    assert_moments(weighted[:3], repeated, rtol=1e-5, framework=framework)
+    assert_moments(weighted, loop_moments(losses[0], groups[0], 5, None, times), rtol=1e-5, framework=framework)
+
+
+def test_weighted_moments_merge_exactly(framework):
+    rng = np.random.default_rng(0)
+    losses, groups, weights = rng.gamma(2, 1, (2, 60)), rng.integers(0, 3, (2, 60)), rng.gamma(1, 1, (2, 60))
+    part = rng.integers(0, 5, 60)
+    for dtype, rtol in (("float32", 1e-5), ("float64", 1e-12)):
+        with framework.precise():
+            x, ids, _, w = framework.arrays(losses, groups, None, weights, dtype=dtype)
+            parts = [risk.group_moments(x, ids, 4, part == number, weights=w) for number in range(5)]
+            merged = reduce(risk.merge, parts)
+            assert_moments(merged, loop_moments(losses, groups, 4, None, weights), rtol=rtol, framework=framework)
+            # One with weights and one without: those of the other count 1.
+            whole = risk.merge(parts[0], risk.group_moments(x, ids, 4, part == 1))
+            ones = np.where(part == 0, weights, 1.0)
+            wanted = loop_moments(losses, groups, 4, part < 2, ones)
+            assert_moments(whole, wanted, rtol=rtol, framework=framework)
+
+
+def test_negative_weights_are_refused(framework):
+    losses, groups, _, weights = framework.arrays(np.ones(3), [0, 1, 1], None, [1.0, -0.5, 2.0])
+    for negative in (weights, np.array([1.0, -0.5, 2.0])):
+        with pytest.raises(risk.RiskError, match=r"weights holds -0.5; expected 0 .* or more"):
+            risk.group_moments(losses, groups, 2, weights=negative)
+    with pytest.raises(risk.RiskError, match=r"weights has shape \(2,\)"):
+        risk.group_moments(losses, groups, 2, weights=framework.array([1.0, 1.0]))
+
+
+def test_no_gradient_flows_into_weights(differentiable):
+    losses, groups, *_ = differentiable.arrays(np.array([1.0, 2, 4, 8]), [0, 0, 1, 1])
+
+    def value(weights, x):
+        return (
+            risk.objective(risk.group_moments(x * 1, groups, 2, weights=weights)) + 0 * weights.sum()
+            if (differentiable.name != "tensorflow")
+            else risk.objective(risk.group_moments(x, groups, 2, weights=weights))
+        )
+
+    np.testing.assert_array_equal(differentiable.gradient(value, differentiable.array([1.0, 2, 3, 4]), losses), 0)
+
+
+SIZES = st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=30)
+
+
 @QUICK
-@given(st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(0, 3)), min_size=1, max_size=20), st.randoms(), st.data())
-def test_order_of_records_and_names_of_groups_do_not_matter(records, random, data):
-    losses, groups = (np.array(column) for column in zip(*records, strict=True))
-    m = risk.group_moments(losses, groups, 4)
-    relabel = np.array(data.draw(st.permutations(range(4))))
-    order = random.sample(range(len(losses)), len(losses))
-    again = risk.group_moments(losses[order], relabel[groups][order], 4)
-    for a, b in zip(m, again, strict=True):
-        np.testing.assert_allclose(b[relabel], a, rtol=1e-12, atol=1e-8)
-    for penalty in risk.PENALTIES:
-        a, b = (risk.objective(x, penalty=penalty, weight=2.0, debiased=False) for x in (m, again))
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-5)
+@given(SIZES, st.permutations(range(5)), st.sampled_from([0.0, 1e9]))
+def test_float32_merges_as_well_as_its_parts_means(records, order, offset):
+    # The parts' means are rounded to float32: m2 can be off by what that moves them, and no more.
+    losses, groups, part = (np.array(column) for column in zip(*records, strict=True))
+    losses = (losses + offset).astype(np.float32)
+    parts = [risk.group_moments(losses[part == p], groups[part == p], 4) for p in range(5)]
+    merged = reduce(risk.merge, [parts[p] for p in order])
+    count, mean, m2 = loop_moments(losses, groups, 4)
+    rounding = 1e-6 * np.abs(losses).max()
+    np.testing.assert_array_equal(merged.count, count)
+    np.testing.assert_allclose(merged.mean, mean, rtol=1e-6, atol=rounding)
+    slack = count * rounding * (rounding + np.sqrt(m2 / np.maximum(count, 1)))
+    assert (np.abs(merged.m2 - m2) <= 1e-5 * m2 + 2 * slack).all()

@@ -4,21 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.risk.conftest import CASES, objective_of
 from worldrex import risk
 
 LOSSES = np.array([[1.0, 3.0, 2.0, 6.0, 5.0], [0.5, 0.5, 4.0, 1.0, 2.5], [1.0, 2.0, 3.0, 4.0, 5.0]])
 GROUPS = np.array([[0, 0, 1, 1, 1], [0, 1, 3, 3, 3], [2, 2, 2, 2, 2]])
 
 
-def moments(framework, dtype="float32"):
-    return framework.moments(framework.array(LOSSES, dtype), framework.array(GROUPS, "int32"), 4)
+def moments(framework):
+    return framework.moments(LOSSES, GROUPS, 4)
 
 
 def test_the_penalties_by_name():
-    assert risk.PENALTIES == ("none", "variance", "std", "mad", "worst")
+    assert risk.PENALTIES == ("none", "variance", "std", "mad", "worst", "irm", "group_dro", "cvar", "quantile")
     m = risk.group_moments(LOSSES, GROUPS, 4)
     for debiased in (True, False):
         for name, own in (
@@ -27,6 +26,9 @@ def test_the_penalties_by_name():
             ("std", risk.std(m, debiased=debiased)),
             ("mad", risk.mean_absolute_deviation(m)),
             ("worst", risk.worst_excess(m)),
+            ("irm", risk.irm(m, debiased=debiased)),
+            ("cvar", risk.cvar(m, alpha=0.5) - risk.mean_risk(m)),
+            ("quantile", risk.quantile(m, alpha=0.75) - risk.mean_risk(m)),
         ):
             np.testing.assert_array_equal(risk.penalty_value(m, name, debiased=debiased), own)
     np.testing.assert_array_equal(risk.penalty_value(m), risk.variance(m, debiased=True))
@@ -69,10 +71,16 @@ def test_a_sum_with_beta_is_k_times_the_mean_with_beta_over_k():
 
 
 def test_rescale_divides_by_weights_above_1(framework):
-    for dtype in framework.dtypes:
-        m = moments(framework, dtype)
-        for weight in (0.0, 0.1, 1.0, 100.0):
-            plain, rescaled = (framework.numpy(risk.objective(m, weight=weight, rescale=x)) for x in (False, True))
+    for dtype in ("float32", "float64"):
+        with framework.precise():
+            m = framework.values(lambda *xs: risk.group_moments(*xs, 4))(
+                *framework.arrays(LOSSES, GROUPS, dtype=dtype)[:2]
+            )
+            both = [
+                [risk.objective(m, weight=w, rescale=x) for x in (False, True)] for w in (0.0, 0.1, 1.0, 1.5, 100.0)
+            ]
+        for weight, pair in zip((0.0, 0.1, 1.0, 1.5, 100.0), both, strict=True):
+            plain, rescaled = map(framework.numpy, pair)
             np.testing.assert_allclose(rescaled, plain / max(1.0, weight), rtol=1e-6 if dtype == "float32" else 1e-12)
 
 
@@ -89,20 +97,20 @@ def test_each_row_may_have_its_own_weight(framework):
 def test_unknown_names_are_answered_with_the_known_ones():
     m = risk.group_moments(LOSSES, GROUPS, 4)
     # Past the annotations that tests enforce.
-    with pytest.raises(risk.RiskError, match="unknown penalty 'irm'; expected one of none, variance, std, mad, worst"):
-        inspect.unwrap(risk.penalty_value)(m, "irm")
+    with pytest.raises(risk.RiskError, match="unknown penalty 'vrex'; expected one of none, variance, std, mad, worst"):
+        inspect.unwrap(risk.penalty_value)(m, "vrex")
     with pytest.raises(risk.RiskError, match="unknown reduce 'median'; expected one of mean, sum, pooled"):
         inspect.unwrap(risk.objective)(m, reduce="median")
 
 
 def test_jit_vmap_and_grad_agree_with_rows_one_by_one():
     losses, groups, mask = jnp.asarray(LOSSES, jnp.float32), jnp.asarray(GROUPS), jnp.asarray(LOSSES > 0.7)
-    every = [*((penalty, "mean") for penalty in risk.PENALTIES), ("none", "sum"), ("none", "pooled")]
+    every = [*((case, "mean") for case in CASES if "quantile" not in case), ("none", "sum"), ("none", "pooled")]
 
     def values(losses, groups, mask, weight):
         m = risk.group_moments(losses, groups, 4, mask)
         return jnp.stack(
-            [risk.objective(m, penalty=p, weight=weight, reduce=reduce, rescale=True) for p, reduce in every], -1
+            [objective_of(m, case, weight=weight, reduce=reduce, rescale=True) for case, reduce in every], -1
         )
 
     weights = jnp.array([0.0, 0.5, 20.0])
@@ -121,22 +129,28 @@ def test_jit_vmap_and_grad_agree_with_rows_one_by_one():
 
 def test_the_gradient_in_the_weight_is_the_penalty(differentiable):
     m = moments(differentiable)
-    gradient = differentiable.grad(lambda weight: risk.objective(m, weight=weight)[0], differentiable.array(3.0))
+    gradient = differentiable.gradient(lambda weight: risk.objective(m, weight=weight)[0], differentiable.array(3.0))
     np.testing.assert_allclose(gradient, differentiable.numpy(risk.variance(m))[0], rtol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.tuples(st.floats(0, 1e3), st.integers(0, 3)), min_size=1, max_size=12),
-    st.floats(-100, 100),
-    st.floats(0.1, 10),
-)
-def test_a_shift_moves_the_risk_alone_and_a_scale_scales_both(records, shift, scale):
-    losses, groups = (np.array(column) for column in zip(*records, strict=True))
-    m, shifted, scaled = (risk.group_moments(x, groups, 4) for x in (losses, losses + shift, losses * scale))
-    np.testing.assert_allclose(risk.mean_risk(shifted), risk.mean_risk(m) + shift, rtol=1e-9, atol=1e-9)
-    for penalty in risk.PENALTIES:
-        degree = 2 if penalty == "variance" else 1
-        plain = [risk.penalty_value(x, penalty, debiased=False) for x in (m, shifted, scaled)]
-        np.testing.assert_allclose(plain[1], plain[0], rtol=1e-6, atol=1e-5)
-        np.testing.assert_allclose(plain[2], plain[0] * scale**degree, rtol=1e-6, atol=1e-5)
+def test_irm_adds_up_the_penalties_of_its_scales(framework):
+    m = moments(framework)
+    scales = [framework.moments(x, GROUPS, 4) for x in (LOSSES - 2, 3 - LOSSES)]
+    parts = [framework.numpy(risk.irm(d, debiased=False)) for d in scales]
+    base = framework.numpy(risk.mean_risk(m))
+    for given, wanted in ((scales[0], parts[0]), (scales, sum(parts)), (tuple(scales), sum(parts))):
+        value = risk.objective(m, penalty="irm", weight=2.0, scales=given, debiased=False)
+        np.testing.assert_allclose(framework.numpy(value), base + 2 * wanted, rtol=1e-5)
+    for wrong in ({"penalty": "irm"}, {"penalty": "variance", "scales": m}):
+        with pytest.raises(risk.RiskError, match="'irm' and `scales` go together"):
+            risk.objective(m, **wrong)
+
+
+def test_at_weight_1_cvar_and_quantile_are_the_objective(framework):
+    m = moments(framework)
+    for penalty, f, options in (
+        ("cvar", risk.cvar, {"alpha": 0.4}),
+        ("quantile", risk.quantile, {"alpha": 0.9, "density": "gaussian"}),
+    ):
+        value = risk.objective(m, penalty=penalty, **options)
+        np.testing.assert_allclose(framework.numpy(value), framework.numpy(f(m, **options)), rtol=1e-5)

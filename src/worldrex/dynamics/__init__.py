@@ -4,7 +4,7 @@ from worldrex.dynamics.fit import FitConfig, fit, fit_runs, model_of_run
 from worldrex.dynamics.model import ModelError, Prediction, WorldModel, load_model
 from worldrex.dynamics.settings import Run, TrainingError, require_trainable
 from worldrex.dynamics.sweep import Progress, Sweep, train
-from worldrex.dynamics.training import TrainConfig
+from worldrex.dynamics.training import TrainConfig, TrainedPenalty
 
 __all__ = [
     "FitConfig",
@@ -14,6 +14,7 @@ __all__ = [
     "Run",
     "Sweep",
     "TrainConfig",
+    "TrainedPenalty",
     "TrainingError",
     "WorldModel",
     "fit",

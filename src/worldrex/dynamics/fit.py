@@ -6,19 +6,18 @@ from dataclasses import asdict, dataclass
 import jax
 import numpy as np
 
-from worldrex import risk
 from worldrex.data import Transitions, require_valid
 from worldrex.dynamics.model import WorldModel
 from worldrex.dynamics.settings import Run
 from worldrex.dynamics.sweep import Progress, Sweep, train
-from worldrex.dynamics.training import TrainConfig
+from worldrex.dynamics.training import TrainConfig, TrainedPenalty
 
 
 @dataclass(frozen=True)
 class FitConfig(TrainConfig):
     """How one world model is fitted."""
 
-    penalty: risk.PenaltyName = "variance"
+    penalty: TrainedPenalty = "variance"
     """Penalty on the spread of the behaviors' risks."""
     weight: float = 100.0
     """Weight of the penalty; 0 is empirical risk minimization (ERM)."""

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
 
-from worldrex import risk
 from worldrex.dynamics.losses import LossName
-from worldrex.dynamics.training import TrainConfig
+from worldrex.dynamics.training import TrainConfig, TrainedPenalty
 
 
 class TrainingError(ValueError):
@@ -17,7 +16,7 @@ class TrainingError(ValueError):
 class Run:
     """One configuration, fold and seed of a sweep."""
 
-    penalty: risk.PenaltyName = "variance"
+    penalty: TrainedPenalty = "variance"
     weight: float = 100.0
     debiased: bool = True
     left_out: int | None = None

@@ -110,12 +110,13 @@ def train(
 
     states = programs.init(tables, assignments)
     total = config.warmup_steps + config.steps
-    reported = {config.warmup_steps, total, *range(REPORT_STEPS, total, REPORT_STEPS)} - {0}
-    # No stretch crosses the switch of phases, where the optimizer starts afresh. They are short, so that Ctrl-C is heard.
+    resets = config.schedule(1.0).resets
+    reported = {*resets, total, *range(REPORT_STEPS, total, REPORT_STEPS)} - {0}
+    # No stretch crosses a reset, where the optimizer starts afresh. They are short, so that Ctrl-C is heard.
     stops = sorted(reported | set(range(STRETCH, total, STRETCH)))
     seen, risks, objectives = [], np.zeros(0, np.float32), np.zeros(0, np.float32)
     for start, stop in pairwise([0, *stops]):
-        if start == config.warmup_steps:
+        if start in resets:
             states = programs.restart(states)
         states, info = programs.advance(states, tables, assignments, jnp.int32(start), jnp.int32(stop))
         _raise_if_bad(per_run(info.bad).sum(1), runs, start, stop)

@@ -7,7 +7,7 @@ training: each has its own key, draws its own records and minimizes its own obje
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,9 @@ from worldrex import risk
 from worldrex.dynamics.ensemble import Network, apply_network, init_network
 from worldrex.dynamics.losses import LossName, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
+
+# irm needs the derivatives of the losses, and group_dro a state: the trainer has neither yet.
+TrainedPenalty = Literal["none", "variance", "std", "mad", "worst", "cvar", "quantile"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class TrainConfig:
     """Share of each behavior's episodes held out to choose elites and draw curves."""
     seed: int = 0
     """Seed of the held-out episodes, the first weights and the batches."""
+
+    def schedule(self, weight: float | Array) -> risk.schedules.Schedule:
+        """The penalty's weight at each step, and where the optimizer starts afresh: none, then all of it."""
+        return risk.schedules.Step(weight, at=self.warmup_steps)
 
 
 class Tables(NamedTuple):
@@ -132,8 +139,8 @@ def record_losses(
 
 def batch_objective(
     losses: Float[Array, "batch output"], behavior: Int[Array, " batch"], assignment: Assignment, weight: Float[Array, ""], *,
-    num_groups: int, penalties: Sequence[tuple[risk.PenaltyName, bool]], per_dimension: bool, mask: Array | None = None,
-) -> tuple[Float[Array, ""], risk.GroupMoments]:  # fmt: skip
+    num_groups: int, penalties: Sequence[tuple[TrainedPenalty, bool]], per_dimension: bool, mask: Array | None = None,
+) -> tuple[Float[Array, ""], risk.Moments]:  # fmt: skip
     """The assignment's objective on these losses, and the moments it was made of (`[output, group]` or `[1, group]`)."""
     columns = losses.T if per_dimension else losses.mean(-1)[None]
     moments = risk.group_moments(columns, behavior, num_groups, mask)
@@ -151,17 +158,17 @@ def batch_objective(
 
 def step(
     state: TrainState, tables: Tables, assignment: Assignment, number: Int[Array, ""], config: TrainConfig, *,
-    num_groups: int, penalties: Sequence[tuple[risk.PenaltyName, bool]],
+    num_groups: int, penalties: Sequence[tuple[TrainedPenalty, bool]],
 ) -> tuple[TrainState, StepInfo]:  # fmt: skip
-    """One step of Adam on one network; the penalty is on from step `warmup_steps`.
+    """One step of Adam on one network, under the penalty's weight of that step.
 
     **Returns:** the next state, and `StepInfo`. Nothing raises inside: a non-finite objective or gradient is reported.
     """
     rows = draw_rows(tables, assignment, number, config.batch)
     normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
-    weight = jnp.where(number < config.warmup_steps, 0.0, assignment.weight)
+    weight = config.schedule(assignment.weight)(number)
 
-    def total(network: Network) -> tuple[Array, risk.GroupMoments]:
+    def total(network: Network) -> tuple[Array, risk.Moments]:
         losses, variance_losses = record_losses(
             network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss
         )

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from worldrex import risk
 from worldrex.data import DataError, Transitions, holdout, require_valid
 from worldrex.dynamics import (
     Progress,
     Run,
     TrainConfig,
+    TrainedPenalty,
     TrainingError,
     model_of_run,
     require_trainable,
@@ -28,7 +28,7 @@ FEWEST_RECORDS = 50
 class CrossvalConfig(TrainConfig):
     """Which weights to compare, and how each of the trainings goes: smaller than the final one, since there are many."""
 
-    penalty: risk.PenaltyName = "variance"
+    penalty: TrainedPenalty = "variance"
     """Penalty on the spread of the behaviors' risks."""
     weights: tuple[float, ...] = (0.0, 1.0, 10.0, 100.0, 300.0)
     """Weights to compare; 0, ERM, is always among them."""

@@ -1,46 +1,106 @@
 """The scalar that is minimized: a risk plus a weighted penalty."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
-from worldrex.risk import penalties
+from worldrex.risk import group_dro, penalties, risks
 from worldrex.risk.arrays import Array, RiskError, framework_of
-from worldrex.risk.moments import GroupMoments
+from worldrex.risk.moments import Moments
 
-PenaltyName = Literal["none", "variance", "std", "mad", "worst"]
-Reduce = Literal["mean", "sum", "pooled"]
+PenaltyName = Literal["none", "variance", "std", "mad", "worst", "irm", "group_dro", "cvar", "quantile"]
+Reduce = Literal["mean", "sum", "pooled", "none"]
 
-_PENALTIES: dict[str, Callable[[GroupMoments, bool], Array]] = {
-    "none": lambda m, debiased: framework_of(m.mean).sum(m.mean * 0)[..., 0],
-    "variance": lambda m, debiased: penalties.variance(m, debiased=debiased),
-    "std": lambda m, debiased: penalties.std(m, debiased=debiased),
-    "mad": lambda m, debiased: penalties.mean_absolute_deviation(m),
-    "worst": lambda m, debiased: penalties.worst_excess(m),
+
+class Options(NamedTuple):
+    """What single penalties need besides the moments."""
+
+    debiased: bool = True
+    alpha: float | None = None
+    density: risks.Density = "kernel"
+    state: group_dro.State | None = None
+
+
+# The alpha of each, where none is given: the worst half of the groups; the upper quartile.
+CVAR_ALPHA, QUANTILE_ALPHA = 0.5, 0.75
+
+
+def _cvar(m: Moments, options: Options) -> Array:
+    alpha = CVAR_ALPHA if options.alpha is None else options.alpha
+    return risks.cvar(m, alpha=alpha) - risks.mean_risk(m)
+
+
+def _quantile(m: Moments, options: Options) -> Array:
+    alpha = QUANTILE_ALPHA if options.alpha is None else options.alpha
+    return risks.quantile(m, alpha=alpha, density=options.density) - risks.mean_risk(m)
+
+
+def _group_dro(m: Moments, options: Options) -> Array:
+    return group_dro.weighted_risk(state_of(options), m) - risks.mean_risk(m)
+
+
+def state_of(options: Options) -> group_dro.State:
+    """GroupDRO's state. **Raises:** `RiskError` where none was given."""
+    if options.state is None:
+        raise RiskError(
+            "penalty 'group_dro' has a state; give it: state=group_dro.init(moments), then that of each step"
+        )
+    return options.state
+
+
+_PENALTIES: dict[str, Callable[[Moments, Options], Array]] = {
+    "none": lambda m, options: framework_of(m.mean).sum(m.mean * 0)[..., 0],
+    "variance": lambda m, options: penalties.variance(m, debiased=options.debiased),
+    "std": lambda m, options: penalties.std(m, debiased=options.debiased),
+    "mad": lambda m, options: penalties.mean_absolute_deviation(m),
+    "worst": lambda m, options: penalties.worst_excess(m),
+    "irm": lambda m, options: penalties.irm(m, debiased=options.debiased),
+    "group_dro": _group_dro,
+    "cvar": _cvar,
+    "quantile": _quantile,
 }
-_RISKS: dict[str, Callable[[GroupMoments], Array]] = {
-    "mean": penalties.mean_risk,
-    "sum": penalties.sum_risk,
-    "pooled": penalties.pooled_risk,
+_RISKS: dict[str, Callable[[Moments], Array]] = {
+    "mean": risks.mean_risk,
+    "sum": risks.sum_risk,
+    "pooled": risks.pooled_risk,
+    "none": lambda m: framework_of(m.mean).sum(m.mean * 0)[..., 0],
 }
 PENALTIES = tuple(_PENALTIES)
 """The names that `penalty` takes."""
 
 
-def penalty_value(m: GroupMoments, penalty: PenaltyName = "variance", *, debiased: bool = True) -> Array:
-    """The named penalty of the moments, `[...]`. **Raises:** `RiskError` for a name that is not in `PENALTIES`."""
-    if penalty not in _PENALTIES:
-        raise RiskError(f"unknown penalty {penalty!r}; expected one of {', '.join(PENALTIES)}")
-    return _PENALTIES[penalty](m, debiased)
+def penalty_value(
+    m: Moments,
+    penalty: PenaltyName = "variance",
+    *,
+    debiased: bool = True,
+    alpha: float | None = None,
+    density: risks.Density = "kernel",
+    state: group_dro.State | None = None,
+) -> Array:
+    """The named penalty of the moments, `[...]`: what `objective` adds, before the weight.
+
+    variance, std, mad, worst, irm are those of `penalties`. cvar, quantile and group_dro are risks of their own: their
+    penalty is their excess over the mean risk, so that at weight 1 the objective is that risk. For "irm", `m` are the
+    moments of the derivatives with respect to a scale. The arguments are those of `objective`.
+
+    **Raises:** `RiskError` for a name that is not in `PENALTIES`.
+    """
+    require_known(penalty, _PENALTIES, "penalty")
+    return _PENALTIES[penalty](m, Options(debiased, alpha, density, state))
 
 
 def objective(
-    m: GroupMoments,
+    m: Moments,
     *,
     penalty: PenaltyName = "variance",
     weight: float | Array = 1.0,
     debiased: bool = True,
     reduce: Reduce = "mean",
     rescale: bool = False,
+    alpha: float | None = None,
+    density: risks.Density = "kernel",
+    state: group_dro.State | None = None,
+    scales: Moments | Sequence[Moments] | None = None,
 ) -> Array:
     """Risk plus weighted penalty, the scalar of each row that training minimizes.
 
@@ -51,18 +111,34 @@ def objective(
     - `m`: `GroupMoments` over `[..., group]`.
     - `penalty`: one of `PENALTIES`.
     - `weight`: the penalty's weight (beta of V-REx), a number or `[...]`.
-    - `debiased`: take the penalty's sampling noise out, where the penalty knows how.
-    - `reduce`: "mean" of the present risks, their "sum", or "pooled" over records. A sum with weight beta equals K
-      times the mean with weight beta / K.
+    - `debiased`: take the penalty's sampling noise out, where the penalty knows how (variance, std, irm).
+    - `reduce`: "mean" of the present risks, their "sum", "pooled" over records, or "none" for the penalty alone. A sum
+      with weight beta equals K times the mean with weight beta / K.
     - `rescale`: keep the scale of the gradient when the weight is large (as in the REx release).
+    - `alpha`: of "cvar" (share of the groups, 0.5) or "quantile" (probability, 0.75).
+    - `density`: of "quantile".
+    - `state`: of "group_dro"; see `group_dro`.
+    - `scales`: for "irm", the moments of the derivatives with respect to each scale; see `scales`.
 
-    **Returns:** `[...]`. **Raises:** `RiskError` for an unknown penalty or reduction.
+    **Returns:** `[...]`. **Raises:** `RiskError` for an unknown name, or what a penalty needs and lacks.
 
     Source: Krueger et al. 2021, arXiv 2003.00688.
     """
-    if reduce not in _RISKS:
-        raise RiskError(f"unknown reduce {reduce!r}; expected one of {', '.join(_RISKS)}")
+    require_known(reduce, _RISKS, "reduce")
+    require_known(penalty, _PENALTIES, "penalty")
+    if (penalty == "irm") != (scales is not None):
+        raise RiskError(
+            "penalty 'irm' and `scales` go together: give the moments of the derivatives with respect to each scale"
+        )
     xp = framework_of(m.mean)
     weight = xp.cast(weight, m.mean)
-    value = _RISKS[reduce](m) + weight * penalty_value(m, penalty, debiased=debiased)
+    options = Options(debiased, alpha, density, state)
+    parts = [m] if scales is None else [scales] if isinstance(scales, Moments) else list(scales)
+    value: Any = _RISKS[reduce](m) + weight * sum(_PENALTIES[penalty](part, options) for part in parts)
     return value / xp.where(weight > 1, weight, xp.cast(1.0, m.mean)) if rescale else value
+
+
+def require_known(name: str, known: dict[str, Any], what: str) -> None:
+    """Raise `RiskError` for a name that is not among the known ones."""
+    if name not in known:
+        raise RiskError(f"unknown {what} {name!r}; expected one of {', '.join(known)}")
