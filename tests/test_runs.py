@@ -141,13 +141,23 @@ def test_ctrl_c_while_a_job_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "interrupted"
 
 
-def test_a_stage_that_begins_again_forgets_its_metrics_and_half_a_line(tmp_path: Path) -> None:
+def test_a_stage_that_goes_on_forgets_its_later_metrics_and_half_a_line(tmp_path: Path) -> None:
     folder = new_run(tmp_path / "run")
-    folder.log([{"stage": "crossval", "step": 1}, {"stage": "fit", "step": 1}])
+    folder.forget_metrics("fit", after=0)  # there are none yet
+    lines = [{"stage": "crossval", "step": 9}, {"stage": "fit", "step": 1}, {"stage": "fit", "step": 2}]
+    folder.log(lines)
     with open(folder.path / "metrics.jsonl", "a") as file:
         file.write('{"stage": "crossv')
-    folder.begin("fit")
-    assert (folder.path / "metrics.jsonl").read_text() == '{"stage": "crossval", "step": 1}\n'
+    for after, kept in ((1, lines[:2]), (0, lines[:1])):
+        folder.forget_metrics("fit", after=after)
+        assert [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()] == kept
+
+
+def test_a_folder_whose_making_was_cut_off_is_a_run_folder(tmp_path: Path) -> None:
+    new_run(tmp_path)
+    for name in ("status.json", "environment.json"):
+        (tmp_path / name).unlink()
+    assert new_run(tmp_path).resumed
 
 
 def test_an_unfinished_run_of_the_same_configuration_is_resumed(tmp_path: Path) -> None:

@@ -8,14 +8,12 @@ import datetime
 import shlex
 import sys
 import time
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from worldrex import stages, tasks
 from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load, render
-from worldrex.data.transitions import COLUMNS
 from worldrex.dynamics import TrainConfig, require_trainable
 from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
 from worldrex.runs import open_run, write_json
@@ -77,7 +75,7 @@ def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
     settings = dataclasses.asdict(dataclasses.replace(config, out=None))
     if given:
         # Files that have changed since must not be mixed with what was kept of the old ones.
-        settings["records_crc32"] = [_checksum(part) for part in given if part is not None]
+        settings["records_crc32"] = [part.checksum() for part in given if part is not None]
     folder = open_run(out, settings, command=["worldrex", *sys.argv[1:]])
     task = None if config.data else tasks.task(config.task)
     job = Job(name, task, config.crossval, config.fit, folder, terminal)
@@ -187,10 +185,3 @@ def _report(job: Job, summary: dict[str, Any], started: float) -> None:
         write_page([job.folder.path], page)
     summary |= {"seconds": job.terminal.seconds, "total_seconds": time.perf_counter() - started}
     write_json(job.folder.path / "summary.json", summary)
-
-
-def _checksum(data: Transitions) -> int:
-    checksum = 0
-    for column in COLUMNS:
-        checksum = zlib.crc32(getattr(data, column).tobytes(), checksum)
-    return checksum

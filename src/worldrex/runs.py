@@ -118,10 +118,13 @@ class RunFolder:
             self.status(state)
 
     def begin(self, stage: str) -> None:
-        """Say that a stage begins, and forget the metrics of an earlier, unfinished try at it."""
+        """Say that a stage begins."""
         self.stage = stage
         self.status("running")
-        lines = [line for line in self._metrics() if line.get("stage") != stage]
+
+    def forget_metrics(self, stage: str, *, after: int) -> None:
+        """Forget what an earlier, unfinished try at a stage logged of later steps than it goes on from."""
+        lines = [line for line in self._metrics() if line.get("stage") != stage or line.get("step", 0) <= after]
         with atomic_file(self.path / "metrics.jsonl") as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in lines)
 
@@ -187,9 +190,10 @@ def open_run(path: str | os.PathLike[str], config: Mapping[str, Any], *, command
             raise RunError(
                 f"cannot make the folder {path}: {error.strerror or error}. Choose another --out."
             ) from error
-        write_json(path / "environment.json", environment())
-        write_json(path / "status.json", {"state": "running", "stage": "start"})
+        # First what makes it a run folder, so that it is one whenever a kill comes.
         write_json(path / "config.json", {"command": list(command), "config": config, "seed": config.get("seed")})
+        write_json(path / "status.json", {"state": "running", "stage": "start"})
+        write_json(path / "environment.json", environment())
     return RunFolder(path, resumed=resumed)
 
 
@@ -214,7 +218,8 @@ def _alone(path: Path) -> Iterator[None]:
 def _check_resumable(path: Path, config: Mapping[str, Any]) -> None:
     try:
         earlier = json.loads((path / "config.json").read_text(encoding="utf-8"))["config"]
-        state = json.loads((path / "status.json").read_text(encoding="utf-8"))["state"]
+        status = path / "status.json"
+        state = json.loads(status.read_text(encoding="utf-8"))["state"] if status.exists() else "running"
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} has a config.json or status.json that is not a run's. Choose another --out.") from error
     if state == "finished":

@@ -4,6 +4,7 @@ Each leaves what a resumed run needs in the run folder, and logs to it while it 
 """
 
 import dataclasses
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from worldrex import tasks
 from worldrex.data import Transitions, holdout
 from worldrex.data.findings import plural
-from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, load_model
+from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, forget, load_model
 from worldrex.evaluation import CrossvalConfig, CrossvalTable, action_slope, crossval, output_scale, score, verdict
 from worldrex.runs import RunFolder
 from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
@@ -32,6 +33,21 @@ class Job(NamedTuple):
     fit: TrainConfig
     folder: RunFolder
     terminal: Terminal
+
+
+def checkpoints(folder: RunFolder, terminal: Terminal, stage: str) -> dict[str, Any]:
+    """What `train` needs to leave its state in the run folder, and to go on from there."""
+    return {
+        "checkpoint": folder.path / "checkpoint" / stage,
+        "begins": partial(_begins, folder, terminal, stage),
+        "say": terminal.say,
+    }
+
+
+def _begins(folder: RunFolder, terminal: Terminal, stage: str, step: int) -> None:
+    folder.forget_metrics(stage, after=step)
+    if step:
+        terminal.say(f"goes on after step {step:,}")
 
 
 def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
@@ -66,8 +82,9 @@ def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
         )
 
     with job.terminal.stage("crossval", what) as tick:
-        table = crossval(logged, config, report=report, tick=tick)
+        table = crossval(logged, config, report=report, tick=tick, **checkpoints(job.folder, job.terminal, "crossval"))
     job.folder.keep("crossval", table.to_json() | {"seconds": job.terminal.seconds["crossval"]})
+    forget(job.folder.path / "checkpoint" / "crossval")
     job.terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
     return table
 
@@ -106,12 +123,16 @@ def fit_models(job: Job, logged: Transitions, table: CrossvalTable) -> dict[str,
 
         what = f"{len(runs)} ensembles of {job.fit.members} on all behaviors: {', '.join(runs)}; weight {weight:g}"
         with job.terminal.stage("fit", what) as tick:
-            models, sweep = fit_runs(logged, list(runs.values()), job.fit, report=report, tick=tick)
+            models, sweep = fit_runs(
+                logged, list(runs.values()), job.fit, report=report, tick=tick,
+                **checkpoints(job.folder, job.terminal, "fit"),
+            )  # fmt: skip
         for name, model in zip(runs, models, strict=True):
             model.save(job.folder.path / "models" / name)
             if name == chosen:
                 model.save(job.folder.path / "model")
         job.folder.keep("fit", {"compile_seconds": sweep.compile_seconds, "seconds": job.terminal.seconds["fit"]})
+        forget(job.folder.path / "checkpoint" / "fit")
     return {name: load_model(job.folder.path / "models" / name) for name in runs} | {
         "chosen": load_model(job.folder.path / "model")
     }

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +19,9 @@ from jax.experimental.compilation_cache import compilation_cache
 from tests.dynamics.gust import gust_log
 from worldrex.data import Transitions
 from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, sweep, train
+from worldrex.dynamics.programs import compile_programs
+from worldrex.dynamics.settings import TrainedPenalty
 from worldrex.dynamics.training import Assignment, StepInfo, Tables, TrainState, init, step
-from worldrex.risk import PenaltyName
 
 SMALL = TrainConfig(members=3, elites=2, hidden=(16,), batch=32, warmup_steps=20, steps=40)
 TARGET = Run("variance", 10.0, True, 2, 0)
@@ -54,7 +56,7 @@ class Company(NamedTuple):
 
 def arrays(sweep: Sweep, run: int | None = None) -> list[np.ndarray]:
     """All that a sweep tells of one run, or of all."""
-    told = jax.tree.leaves((sweep.networks, sweep.normalizers, sweep.holdout_risk, sweep.holdout_objective))
+    told = jax.tree.leaves(sweep._replace(compile_seconds=None))
     return told if run is None else [x[run] for x in told]
 
 
@@ -77,12 +79,24 @@ def optimized(wanted: bool) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Programs are compiled quickly, and once: a second sweep of the same shapes and configuration takes it from disk."""
+    """Programs are compiled quickly, and once for all sweeps of the same shapes and configuration."""
+    kept: dict[Any, Any] = {}
+
+    def compiled(mesh: Any, *arguments: Any) -> Any:
+        """The programs are functions of their arguments' shapes and of the settings, so that they can be kept."""
+        *trees, config, penalties, at_once = arguments
+        shapes = tuple((jax.tree.structure(x), tuple(y.aval for y in jax.tree.leaves(x))) for x in trees)
+        key = mesh, shapes, config, tuple(penalties), at_once, jax.config.read("jax_disable_most_optimizations")
+        if key not in kept:
+            kept[key] = compile_programs(mesh, *arguments)
+        return kept[key]
+
     before = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     compilation_cache.reset_cache()
-    with optimized(False):
+    with optimized(False), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "compile_programs", compiled)
         yield
     jax.config.update("jax_compilation_cache_dir", before)
     compilation_cache.reset_cache()
@@ -122,13 +136,14 @@ class Stepper(NamedTuple):
     step: Callable[[TrainState, Assignment, int], tuple[TrainState, StepInfo]]
 
 
-def stepper_of(log: Transitions, config: TrainConfig) -> Stepper:
+def stepper_of(log: Transitions, config: TrainConfig, *, penalty: TrainedPenalty = "variance") -> Stepper:
     """`init` and `step` for that configuration."""
-    penalties: tuple[tuple[PenaltyName, bool], ...] = (("variance", True),)
+    penalties: tuple[tuple[TrainedPenalty, bool], ...] = ((penalty, True),)
+    run = replace(COMPANY[2], penalty=penalty)
     tables, _ = sweep._tables(log, [None, 2], config)
-    assignment = jax.tree.map(lambda x: x[1], sweep._assignments([COMPANY[2]], [None, 2], penalties, config, 1))
+    assignment = jax.tree.map(lambda x: x[1], sweep._assignments([run], [None, 2], penalties, config, 1))
     first = jax.jit(partial(init, config=config))
-    next_step = jax.jit(partial(step, config=config, num_groups=4, penalties=penalties))
+    next_step = jax.jit(partial(step, config=config, penalties=penalties))
     return Stepper(
         tables,
         assignment,

@@ -40,7 +40,7 @@ def test_fit_is_the_model_of_its_run(log: Transitions, company: Company, monkeyp
 
 
 def test_elites_are_the_members_with_the_lowest_objective(log: Transitions, company: Company):
-    objective = np.array([[9.0, 9, 9], [2, 3, 1], [1, 1, 1]])
+    objective = np.array([[9.0, 9, 9], [2, 3, 1], [1, 1, 1]], np.float32)
     sweep: Sweep = company.sweep._replace(holdout_objective=objective)
     run = COMPANY[1]
     for number, expected in ((1, [0, 2]), (2, [0, 1])):

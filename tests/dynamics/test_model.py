@@ -24,7 +24,7 @@ def test_predictions_are_in_the_units_of_the_data():
     means, stds = [], []
     for place, member in enumerate((0, 2, 3)):
         network = jax.tree.map(lambda x, m=member: x[m], model.networks)
-        mean, log_var = map(np.asarray, jax.jit(apply_network)(network, x.astype(np.float32)))
+        mean, log_var = map(np.asarray, jax.jit(apply_network)(network, x.astype(np.float32))[:2])
         change = mean * scale + model.normalizer.output_mean
         means.append(change + np.concatenate([OBS, np.zeros((6, 1))], 1))
         stds.append(np.exp(0.5 * log_var) * scale)
@@ -119,10 +119,10 @@ def test_a_description_that_lacks_something_is_damaged(saved: Path, key: str):
         load_model(saved)
 
 
-@pytest.mark.parametrize("version", [0, 2, None])
+@pytest.mark.parametrize("version", [0, 3, None])
 def test_another_format_is_refused(saved: Path, version: int | None):
     description_of(saved, format=version)
-    with pytest.raises(ModelError, match=r"is not of format 1.*fit again"):
+    with pytest.raises(ModelError, match=r"is not of format 1 or 2.*fit again"):
         load_model(saved)
 
 
@@ -150,3 +150,96 @@ def test_saving_over_a_model_leaves_the_new_one(saved: Path):
     newer: WorldModel = made_up_model(seed=9)
     newer.save(saved)
     assert same_bits(load_model(saved)[:4], newer[:4])
+
+
+def with_heads(*, gaussian: bool = True, ends: bool = False) -> WorldModel:
+    """The made-up model with other heads."""
+    model, rng = made_up_model(), np.random.default_rng(5)
+    networks = model.networks
+    if not gaussian:
+        networks = networks._replace(log_var=None, min_log_var=None, max_log_var=None)
+    if ends:
+        stop = rng.normal(size=(4, 4, 1)).astype(np.float32), rng.normal(size=(4, 1)).astype(np.float32)
+        networks = networks._replace(stop=stop)
+    return model._replace(networks=networks)
+
+
+@pytest.mark.parametrize("gaussian", [True, False])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_model_is_kept_with_the_heads_that_it_has(tmp_path: Path, gaussian: bool, ends: bool):
+    model = with_heads(gaussian=gaussian, ends=ends)
+    model.save(tmp_path)
+    loaded = load_model(tmp_path)
+    assert jax.tree.structure(loaded.networks) == jax.tree.structure(model.networks)
+    assert same_bits(loaded[:4], model[:4])
+    assert same_bits(loaded.predict(OBS, ACTION), model.predict(OBS, ACTION))
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    names = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    assert ("networks.log_var.0" in names, "networks.stop.0" in names) == (gaussian, ends)
+
+
+def test_a_model_of_format_1_is_read(saved: Path):
+    """It had the heads of a Gaussian and did not say so."""
+    description_of(saved, format=1, gaussian=None, terminates=None)
+    assert "gaussian" not in json.loads((saved / "model.json").read_text())
+    assert same_bits(load_model(saved)[:4], made_up_model()[:4])
+
+
+def test_without_a_variance_head_only_the_elites_disagree():
+    prediction = with_heads(gaussian=False).predict(OBS, ACTION)
+    assert not np.any(prediction.member_next_obs_std)
+    assert not np.any(prediction.member_reward_std)
+    assert not np.any(prediction.aleatoric)
+    np.testing.assert_allclose(prediction.next_obs_std, np.std(prediction.member_next_obs, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(prediction.reward_std, np.std(prediction.member_reward, axis=0), rtol=1e-5)
+    assert same_bits(prediction.member_next_obs, made_up_model().predict(OBS, ACTION).member_next_obs)
+
+
+def test_uncertainty_is_told_apart():
+    prediction = made_up_model().predict(OBS, ACTION)
+    means = np.dstack([prediction.member_next_obs, prediction.member_reward])
+    stds = np.dstack([prediction.member_next_obs_std, prediction.member_reward_std])
+    np.testing.assert_allclose(prediction.epistemic, means.std(0), rtol=1e-4)
+    np.testing.assert_allclose(prediction.aleatoric, np.sqrt(np.square(stds).mean(0)), rtol=1e-4)
+    both = np.column_stack([prediction.next_obs_std, prediction.reward_std])
+    np.testing.assert_allclose(np.hypot(prediction.epistemic, prediction.aleatoric), both, rtol=1e-4)
+
+
+def test_the_probability_of_an_end_is_the_mean_of_the_elites():
+    model = with_heads(ends=True)
+    x = (np.concatenate([OBS, ACTION], 1) - model.normalizer.input_mean) / model.normalizer.input_std
+    odds = [
+        jax.jit(apply_network)(jax.tree.map(lambda leaf, m=member: leaf[m], model.networks), x.astype(np.float32)).stop
+        for member in model.elites
+    ]
+    told = model.predict(OBS, ACTION).terminated
+    np.testing.assert_allclose(told, (1 / (1 + np.exp(-np.array(odds)))).mean(0), rtol=1e-4)
+    assert not np.any(made_up_model().predict(OBS, ACTION).terminated)
+
+
+def test_samples_have_the_moments_of_the_mixture():
+    model, many = made_up_model(), 40_000
+    obs, action = (np.repeat(x[:1], many, axis=0) for x in (OBS, ACTION))
+    told = model.predict(OBS[:1], ACTION[:1])
+    next_obs, reward = model.sample(obs, action, key=jax.random.key(0))
+    drawn = np.column_stack([next_obs, reward]).astype(float)
+    mean = np.array([told.next_obs[0, 0], told.reward[0]])
+    std = np.array([told.next_obs_std[0, 0], told.reward_std[0]])
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=5 * std.max() / np.sqrt(many))
+    np.testing.assert_allclose(drawn.std(0), std, rtol=0.03)
+    # One elite predicts a whole record: next_obs and the reward go together as the elites' means do.
+    means = np.column_stack([told.member_next_obs[:, 0, 0], told.member_reward[:, 0]])
+    expected = np.cov(means.T, bias=True)[0, 1]
+    np.testing.assert_allclose(np.cov(drawn.T)[0, 1], expected, atol=5 * std.prod() / np.sqrt(many))
+    assert abs(expected) > 10 * std.prod() / np.sqrt(many)
+
+
+def test_samples_depend_on_the_key_alone_and_each_record_is_drawn_by_itself():
+    model = linear_model(TRUTH, std=0.5)
+    log = gust_log(1)
+    first, again, other = (model.sample(log.obs, log.action, key=jax.random.key(seed)) for seed in (0, 0, 1))
+    assert same_bits(first, again)
+    assert not np.isclose(first[0], other[0]).any()
+    noise = np.column_stack([first[0] - log.obs, first[1]]) - true_outputs(log)
+    np.testing.assert_allclose(noise.std(0), 0.5, rtol=0.25)
+    assert np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 0.4

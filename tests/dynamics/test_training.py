@@ -8,11 +8,14 @@ import pytest
 
 from tests.dynamics.conftest import SMALL, Stepper, same_bits, stepper_of
 from tests.dynamics.gust import gust_log
-from worldrex.data import Transitions, holdout
+from worldrex import risk
+from worldrex.data import Transitions
 from worldrex.dynamics.ensemble import apply_network, init_network
-from worldrex.dynamics.losses import LossName, gaussian_nll
+from worldrex.dynamics.losses import LossName, beta_nll, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
-from worldrex.dynamics.training import Assignment, batch_objective, draw_rows, learning_rate, optimizer, record_losses
+from worldrex.dynamics.samplers import draw_rows
+from worldrex.dynamics.settings import LAYER_DECAY, TrainedPenalty
+from worldrex.dynamics.training import Assignment, Batch, Losses, batch_objective, decays, rate_share, record_losses
 
 RNG = np.random.default_rng(0)
 TOTAL = SMALL.warmup_steps + SMALL.steps
@@ -30,26 +33,6 @@ def test_first_weights_depend_on_the_key_alone(stepper: Stepper):
     assert not same_bits(stepper.init(assignment).network.trunk, stepper.init(with_key(assignment, 5)).network.trunk)
 
 
-def test_records_depend_on_the_key_and_the_step_alone(stepper: Stepper):
-    draw = jax.jit(lambda assignment, number: draw_rows(stepper.tables, assignment, number, 400))
-    assignment = stepper.assignment
-    first = draw(assignment, 0)
-    np.testing.assert_array_equal(first, draw(assignment._replace(weight=jnp.float32(3.0)), 0))
-    for other in (draw(assignment, 1), draw(with_key(assignment, 5), 0)):
-        assert (np.asarray(first) == np.asarray(other)).mean() < 0.02
-
-
-def test_every_training_record_of_the_fold_is_as_likely_and_no_other(stepper: Stepper, log: Transitions):
-    draw = jax.jit(jax.vmap(lambda assignment, number: draw_rows(stepper.tables, assignment, number, 4000), (None, 0)))
-    train_rows, _ = holdout(log, SMALL.holdout, seed=SMALL.seed)
-    for fold, rows in ((0, train_rows), (1, train_rows[log.behavior[train_rows] != 2])):
-        drawn = draw(stepper.assignment._replace(fold=jnp.int32(fold)), jnp.arange(50, dtype=jnp.int32))
-        counts = np.bincount(np.asarray(drawn).ravel(), minlength=len(log))
-        assert counts[np.setdiff1d(np.arange(len(log)), rows)].sum() == 0
-        expected = counts.sum() / len(rows)
-        assert (np.abs(counts[rows] - expected) < 6 * np.sqrt(expected)).all()
-
-
 def test_the_penalty_is_off_before_the_switch_and_on_from_it(stepper: Stepper):
     assignment, erm = stepper.assignment, stepper.assignment._replace(weight=jnp.float32(0.0))
     state = stepper.init(assignment)
@@ -61,9 +44,9 @@ def test_the_penalty_is_off_before_the_switch_and_on_from_it(stepper: Stepper):
 
 
 def test_the_learning_rate_falls_to_zero_along_a_half_cosine():
-    rates = np.array([learning_rate(jnp.int32(number), SMALL) for number in range(TOTAL + 1)])
-    np.testing.assert_allclose(rates[:21], SMALL.learning_rate, rtol=1e-6)
-    np.testing.assert_allclose(rates[[30, 40, 50]] / SMALL.learning_rate, [0.8535534, 0.5, 0.1464466], rtol=1e-5)
+    rates = np.array([rate_share(jnp.int32(number), SMALL) for number in range(TOTAL + 1)])
+    np.testing.assert_array_equal(rates[:21], 1)
+    np.testing.assert_allclose(rates[[30, 40, 50]], [0.8535534, 0.5, 0.1464466], rtol=1e-5)
     assert (np.diff(rates[20:]) < 0).all()
     assert rates[-1] == 0
 
@@ -78,34 +61,86 @@ def test_a_step_moves_by_the_learning_rate(stepper: Stepper):
         np.testing.assert_allclose(change, rate, rtol=1e-3, atol=1e-8)
 
 
-def test_weight_decay_shrinks_the_matrices_alone(stepper: Stepper):
-    network = stepper.init(stepper.assignment).network
-    transformation = optimizer(replace(SMALL, weight_decay=0.5))
-    with jax.numpy_dtype_promotion("standard"):
-        still = jax.jit(lambda x: transformation.update(jax.tree.map(jnp.zeros_like, x), transformation.init(x), x))
-        direction, _ = still(network)
-    for decay, parameter in zip(jax.tree.leaves(direction), jax.tree.leaves(network), strict=True):
-        np.testing.assert_allclose(decay, 0.5 * parameter if parameter.ndim == 2 else 0 * parameter)
+def test_the_learning_rate_is_the_assignments_own(stepper: Stepper):
+    assignment = stepper.assignment._replace(learning_rate=jnp.float32(0.05))
+    state = stepper.init(assignment)
+    moved, _ = stepper.step(state, assignment, 0)
+    np.testing.assert_allclose(np.abs(moved.network.mean[0] - state.network.mean[0]), 0.05, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "given", "expected"),
+    [
+        ((8,), LAYER_DECAY, [2.5e-5, 1e-4]),
+        ((8, 8), LAYER_DECAY, [2.5e-5, 7.5e-5, 1e-4]),
+        ((8, 8, 8, 8), LAYER_DECAY, LAYER_DECAY),
+        ((8, 8, 8), LAYER_DECAY, [2.5e-5, 5e-5 + 2.5e-5 / 3, 7.5e-5, 1e-4]),
+        ((8, 8), (0.1,), [0.1, 0.1, 0.1]),
+        ((8, 8), (0.1, 0.3), [0.1, 0.2, 0.3]),
+        ((), (0.1, 0.3), [0.1]),
+    ],
+)
+def test_decays_lie_at_the_same_relative_depth(
+    hidden: tuple[int, ...], given: tuple[float, ...], expected: list[float]
+):
+    np.testing.assert_allclose(
+        replace(SMALL, hidden=hidden, weight_decay=given).decay_of_layers(), expected, rtol=1e-12
+    )
+
+
+def test_weight_decay_shrinks_the_matrices_alone_each_layer_by_its_own(log: Transitions, stepper: Stepper):
+    decaying = stepper_of(log, replace(SMALL, weight_decay=(0.25, 2.0)))
+    state = stepper.init(stepper.assignment)
+    # Only the decay differs, so that what the gradient does cancels.
+    (left, _), (right, _) = (x.step(state, x.assignment, 0) for x in (decaying, stepper))
+    rates = decays(state.network, replace(SMALL, weight_decay=(0.25, 2.0)))
+    assert rates.trunk == ((0.25, 0.0),)
+    assert rates.mean == rates.log_var == (2.0, 0.0)
+    assert rates.min_log_var == rates.max_log_var == 0
+    usual = decays(state.network, SMALL)
+    expected = jax.tree.map(lambda p, d, u: -SMALL.learning_rate * (d - u) * p, state.network, rates, usual)
+    change = jax.tree.map(jnp.subtract, left.network, right.network)
+    for got, want in zip(jax.tree.leaves(change), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got, want, atol=2e-7)
 
 
 def test_a_step_tells_the_risks_of_its_batch(stepper: Stepper, log: Transitions):
     state, assignment = stepper.init(stepper.assignment), stepper.assignment
     _, info = stepper.step(state, assignment, 3)
-    rows = np.asarray(draw_rows(stepper.tables, assignment, jnp.int32(3), SMALL.batch))
+    rows = np.asarray(
+        draw_rows(stepper.tables.sampler, assignment.fold, jnp.int32(3), SMALL.batch, "natural", key=assignment.key)
+    )
     normalizer = jax.tree.map(lambda x: x[0], stepper.tables.normalizer)
     outputs = np.column_stack([log.next_obs - log.obs, log.reward])[rows]
     inputs = np.column_stack([log.obs, log.action])[rows]
-    losses, _ = JITTED_LOSSES(state.network, normalizer, inputs, outputs, "squared")
+    losses = JITTED_LOSSES(state.network, normalizer, inputs, outputs, "squared").penalized
     risks = [np.asarray(losses).mean(1)[log.behavior[rows] == behavior].mean() for behavior in range(4)]
     np.testing.assert_allclose(info.risk, risks, rtol=1e-4)
     np.testing.assert_array_equal(info.present, np.ones(4))
     assert info.bad == 0
 
 
-def test_a_step_that_is_not_finite_is_reported(stepper: Stepper):
+def test_a_step_that_is_not_finite_is_reported_and_changes_nothing(stepper: Stepper):
     state = stepper.init(stepper.assignment)
-    broken = state._replace(network=state.network._replace(mean=jax.tree.map(lambda x: x * 1e30, state.network.mean)))
-    assert stepper.step(broken, stepper.assignment, 0)[1].bad == 1
+    for factor in (1e30, np.nan):
+        mean = jax.tree.map(lambda x, f=factor: x * f + f, state.network.mean)
+        broken = state._replace(network=state.network._replace(mean=mean))
+        after, info = stepper.step(broken, stepper.assignment, 30)
+        assert info.bad == 1
+        assert same_bits(after, broken)
+        assert not np.any(info.risk)
+        assert not np.any(info.present)
+    assert stepper.step(state, stepper.assignment, 30)[1].bad == 0
+
+
+def test_weights_of_the_behaviors_move_under_group_dro_alone(log: Transitions, stepper: Stepper):
+    dro = stepper_of(log, replace(SMALL, group_dro_eta=0.5), penalty="group_dro")
+    for trained, moves in ((stepper, False), (dro, True)):
+        state = trained.init(trained.assignment)
+        np.testing.assert_allclose(np.exp(state.group_dro.log_q), np.full((1, 4), 0.25))
+        after, info = trained.step(state, trained.assignment, 30)
+        expected = 0.25 * np.exp(0.5 * np.asarray(info.risk)) if moves else np.full(4, 0.25)
+        np.testing.assert_allclose(np.exp(after.group_dro.log_q[0]), expected / expected.sum(), rtol=1e-5)
 
 
 def made_up_batch(outputs: int = 3, records: int = 64) -> tuple[Normalizer, jax.Array, jax.Array]:
@@ -118,34 +153,66 @@ def made_up_batch(outputs: int = 3, records: int = 64) -> tuple[Normalizer, jax.
 def test_losses_are_those_of_the_normalized_outputs():
     normalizer, inputs, outputs = made_up_batch()
     network = jax.jit(lambda: init_network(2, 3, (8,), key=jax.random.key(0)))()
-    mean, log_var = map(np.asarray, jax.jit(apply_network)(network, (np.asarray(inputs) - 5) / 2))
-    outputs = np.asarray(outputs)
-    squared = np.square(mean - (outputs + 3) / 4)
+    told = jax.jit(apply_network)(network, (np.asarray(inputs) - 5) / 2)
+    mean, log_var = np.asarray(told.mean), np.asarray(told.log_var)
+    y = (np.asarray(outputs) + 3) / 4
+    squared = np.square(mean - y)
     nll = squared * np.exp(-log_var) + log_var
-    for loss, expected in (("squared", (squared, nll)), ("nll", (nll, 0 * nll))):
+    by_hand = {"squared": (squared, nll), "nll": (nll, 0 * nll), "beta_nll": (np.exp(0.5 * log_var) * nll, 0 * nll)}
+    for loss, (penalized, beside) in by_hand.items():
         losses = JITTED_LOSSES(network, normalizer, inputs, outputs, loss)
-        for got, want in zip(losses, expected, strict=True):
-            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(losses.penalized, penalized, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(losses.beside, beside.mean(1), rtol=1e-4, atol=1e-5)
+        scales = [2 * (mean - y) * mean]
+        if loss != "squared":
+            of_mean = 2 * (mean - y) * np.exp(-log_var) * mean
+            of_log_var = log_var * (1 - squared * np.exp(-log_var))
+            scales = [of_mean, of_log_var]
+        for got, want in zip(losses.scales, scales, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["squared", "nll"])
+def test_the_termination_head_learns_beside_from_the_cross_entropy():
+    normalizer, inputs, outputs = made_up_batch()
+    network = jax.jit(lambda: init_network(2, 3, (8,), terminates=True, key=jax.random.key(0)))()
+    ended = jnp.asarray(np.arange(64) % 3 == 0)
+    odds = np.asarray(jax.jit(apply_network)(network, (inputs - 5) / 2).stop)
+    losses = JITTED_LOSSES(network, normalizer, inputs, outputs, "nll", ended)
+    expected = np.logaddexp(0, np.where(ended, -odds, odds))
+    np.testing.assert_allclose(losses.beside, expected, rtol=1e-4)
+    gradient = jax.jit(jax.grad(lambda x: record_losses(x, normalizer, inputs, outputs, "nll", ended).beside.mean()))(
+        network
+    )
+    assert not any(np.any(x) for x in jax.tree.leaves(gradient._replace(stop=None)))
+    assert all(np.any(x) for x in gradient.stop)
+
+
+@pytest.mark.parametrize("loss", ["squared", "nll", "beta_nll"])
 def test_with_squared_loss_the_variance_head_learns_apart(loss: LossName):
     normalizer, inputs, outputs = made_up_batch()
     network = jax.jit(lambda: init_network(2, 3, (8,), key=jax.random.key(0)))()
 
     @jax.jit
     def gradients(network):
-        def part(number):
-            return lambda network: record_losses(network, normalizer, inputs, outputs, loss)[number].mean()
+        def part(name):
+            return lambda network: getattr(record_losses(network, normalizer, inputs, outputs, loss), name).mean()
 
-        return jax.grad(part(0))(network), jax.grad(part(1))(network)
+        return jax.grad(part("penalized"))(network), jax.grad(part("beside"))(network)
 
     def moved(gradient) -> list[bool]:
         return [any(np.any(x) for x in jax.tree.leaves(part)) for part in gradient[:3]]  # trunk, mean, log_var
 
     of_risk, of_variance = map(moved, gradients(network))
-    assert of_risk == [True, True, loss == "nll"]
+    assert of_risk == [True, True, loss != "squared"]
     assert of_variance == [False, False, loss == "squared"]
+
+
+def test_beta_nll_holds_its_factor_constant():
+    """The mean's gradient is that of the NLL times sigma, the log variance's too."""
+    squared, log_var = jnp.float32(2.0), jnp.float32(0.7)
+    plain = jax.grad(gaussian_nll, (0, 1))(squared, log_var)
+    beta = jax.grad(beta_nll, (0, 1))(squared, log_var)
+    np.testing.assert_allclose(beta, np.exp(0.35) * np.array(plain), rtol=1e-5)
 
 
 def test_gaussian_nll_is_least_at_the_mean_squared_error():
@@ -156,23 +223,39 @@ def test_gaussian_nll_is_least_at_the_mean_squared_error():
     np.testing.assert_allclose(np.min(values, axis=1), 1 + np.log(squared[:, 0]), rtol=1e-5)
 
 
+@partial(jax.jit, static_argnums=(1, 2))
+def objective(losses: jax.Array, per_dimension: bool, penalty: TrainedPenalty = "variance", baseline=None) -> jax.Array:
+    baseline = jnp.zeros(4) if baseline is None else baseline
+    records = losses.shape[0]
+    batch = Batch(losses, losses, None, jnp.asarray(np.arange(records) % 4), None)
+    assignment = Assignment(*(jnp.int32(0) for _ in range(3)), jnp.float32(0.0), jnp.float32(0.0))
+    nothing = jnp.zeros((losses.shape[1] if per_dimension else 1, 4))
+    return batch_objective(
+        Losses(losses, (), jnp.zeros(records)), batch, assignment, jnp.float32(5.0), baseline=baseline,
+        group_dro=risk.group_dro.init(risk.GroupMoments(nothing, nothing, nothing)),
+        penalties=((penalty, True),), per_dimension=per_dimension,
+    )[0]  # fmt: skip
+
+
 def test_per_dimension_is_the_mean_objective_of_the_outputs():
     losses = jnp.asarray(RNG.exponential(size=(64, 3)).astype(np.float32))
-    behavior = jnp.asarray(np.arange(64) % 4)
-    assignment = Assignment(jax.random.key(0), jnp.int32(0), jnp.int32(0), jnp.float32(0.0))
-
-    @partial(jax.jit, static_argnums=1)
-    def objective(losses: jax.Array, per_dimension: bool) -> jax.Array:
-        return batch_objective(
-            losses, behavior, assignment, jnp.float32(5.0),
-            num_groups=4, penalties=(("variance", True),), per_dimension=per_dimension,
-        )[0]  # fmt: skip
-
     of_each = [objective(losses[:, place : place + 1], False) for place in range(3)]
     of_mean = objective(losses.mean(1, keepdims=True), False)
     np.testing.assert_allclose(objective(losses, True), np.mean(of_each), rtol=1e-5)
     np.testing.assert_allclose(objective(losses, False), of_mean, rtol=1e-5)
     assert abs(np.mean(of_each) - of_mean) > 1e-3
+
+
+@pytest.mark.parametrize("penalty", ["variance", "mad", "worst", "cvar", "group_dro"])
+def test_baselines_are_taken_off_before_the_penalty_compares(penalty: TrainedPenalty):
+    """Behaviors that differ by their baselines alone have no penalty, and the mean risk stays whole."""
+    baseline = jnp.array([0.0, 1.0, 2.0, 4.0])
+    floor = np.asarray(baseline)[np.arange(64) % 4][:, None]
+    losses = jnp.asarray((floor + np.array([0.9, 1.1]).repeat(4)[np.arange(64) % 8][:, None]).astype(np.float32))
+    level = float(losses.mean())
+    # Of 16 records each: what debiasing takes off is that of losses that are even but for 0.01.
+    np.testing.assert_allclose(objective(losses, False, penalty, baseline) * 5, level, rtol=2e-3)
+    assert abs(objective(losses, False, penalty) * 5 - level) > (0.5 if penalty != "group_dro" else -1)
 
 
 def test_nll_trains_mean_and_variance_alike():
@@ -189,6 +272,6 @@ def test_nll_trains_mean_and_variance_alike():
     assert np.mean(risks[-20:]) < np.mean(risks[:20]) - 1
     normalizer = jax.tree.map(lambda x: x[0], stepper.tables.normalizer)
     inputs = (stepper.tables.inputs - normalizer.input_mean[None]) / normalizer.input_std[None]
-    _, log_var = apply_network(state.network, inputs)
+    log_var = apply_network(state.network, inputs).log_var
     std = np.exp(0.5 * np.asarray(log_var)[:, 1]) * normalizer.output_std[1]
     np.testing.assert_allclose(std.mean(), 0.5, rtol=0.15)

@@ -121,7 +121,8 @@ def fake_train(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         risks[:, :, np.bincount(data.behavior, minlength=data.num_behaviors) == 0] = np.nan
         normalizers = Normalizer(*(np.stack([x] * len(runs)) for x in ensemble.normalizer))
         objective = np.zeros((len(runs), config.members), np.float32)
-        return Sweep(stacked([ensemble.networks] * len(runs)), normalizers, risks, objective, 0.0)
+        none = np.zeros(objective.shape, np.int64)
+        return Sweep(stacked([ensemble.networks] * len(runs)), normalizers, risks, objective, none, none, 0.0)
 
     monkeypatch.setattr(MODULE, "train", pretend)
     return asked

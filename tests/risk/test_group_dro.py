@@ -123,3 +123,12 @@ def test_no_gradient_flows_through_a_step(differentiable):
 def test_without_a_state_it_says_what_to_give():
     with pytest.raises(risk.RiskError, match=r"state=group_dro\.init"):
         risk.penalty_value(risk.group_moments(np.ones(2), np.zeros(2, int), 2), "group_dro")
+
+
+def test_a_batch_that_is_not_finite_leaves_the_weights_sound():
+    losses, groups = np.array([1.0, 2.0, 3.0, np.inf]), np.array([0, 0, 1, 1])
+    m = risk.group_moments(losses, groups, 2)
+    state, info = risk.group_dro.step(risk.group_dro.init(m), m, eta=0.5)
+    np.testing.assert_allclose(info.q, [0.5, 0.5])
+    with pytest.raises(risk.RiskError, match=r"eta is -1\.0"):
+        risk.group_dro.step(state, m, eta=-1.0)

@@ -1,3 +1,4 @@
+import inspect
 from functools import reduce
 
 import jax
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.risk.conftest import CASES, assert_moments, for_each_case, loop_moments, objective_of_each
 from worldrex import risk
-from worldrex.risk.moments import GroupMoments
+from worldrex.risk.moments import GroupMoments, check_records
 
 QUICK = settings(max_examples=30, deadline=None)
 
@@ -110,7 +111,7 @@ def test_unmasked_infinite_and_nan_losses_show_in_their_own_group_alone():
         ([0, -1, 2], r"ids from -1 to 2; expected 0\.\.2"),
         (np.array([0.0, 1.0, 2.0], np.float32), r"dtype .*float32.*; expected integers"),
         (np.array([True, False, True]), r"dtype .*bool.*; expected integers"),
-        ([0, 1], r"groups has shape \(2,\); expected \(2, 3\), as losses, or \(3,\)"),
+        ([0, 1], r"groups has shape \(2,\); expected \(2, 3\) or \(3,\) for losses of shape \(2, 3\)"),
         ([[0, 1, 2]], r"groups has shape \(1, 3\)"),
     ],
 )
@@ -277,10 +278,50 @@ def test_weighted_moments_merge_exactly(framework):
 def test_negative_weights_are_refused(framework):
     losses, groups, _, weights = framework.arrays(np.ones(3), [0, 1, 1], None, [1.0, -0.5, 2.0])
     for negative in (weights, np.array([1.0, -0.5, 2.0])):
-        with pytest.raises(risk.RiskError, match=r"weights holds -0.5; expected 0 .* or more"):
+        with pytest.raises(risk.RiskError, match=r"weights holds values from -0.5 to 2.0; expected 0 .* to 1e\+15"):
             risk.group_moments(losses, groups, 2, weights=negative)
     with pytest.raises(risk.RiskError, match=r"weights has shape \(2,\)"):
         risk.group_moments(losses, groups, 2, weights=framework.array([1.0, 1.0]))
+
+
+def test_weights_of_masked_records_may_be_anything(framework):
+    losses, groups, mask, weights = framework.arrays(
+        np.arange(1.0, 4.0), [0, 1, 1], np.array([True, False, True]), [1.0, np.nan, 2.0]
+    )
+    m = risk.group_moments(losses, groups, 2, mask, weights=weights)
+    np.testing.assert_array_equal(framework.numpy(m.count), [1, 2])
+    with pytest.raises(risk.RiskError, match="weights holds values from"):
+        risk.group_moments(losses, groups, 2, weights=framework.array([1.0, np.inf, 1.0]))
+
+
+def test_a_column_of_losses_is_told_to_be_squeezed(framework):
+    with pytest.raises(risk.RiskError, match=r"for losses of shape \(4, 1\)\. The losses are a column.*squeeze"):
+        risk.group_moments(framework.array(np.ones((4, 1))), framework.array([0, 0, 1, 1], "int32"), 2)
+
+
+@pytest.mark.parametrize("num_groups", [2.0, "2", None, True])
+def test_a_number_of_groups_that_is_none_is_refused(num_groups):
+    with pytest.raises(risk.RiskError, match=r"num_groups is .*; expected a Python integer"):
+        inspect.unwrap(check_records)(np.ones(2), np.array([0, 1]), num_groups, None, None)
+
+
+def test_losses_that_are_no_real_floats_are_refused():
+    for losses in (np.arange(2), np.ones(2, complex)):
+        with pytest.raises(risk.RiskError, match=r"losses has dtype .*; expected real floats"):
+            risk.group_moments(losses, np.array([0, 1]), 2)
+
+
+def test_ids_of_64_bits_do_not_wrap_into_a_group():
+    with jax.enable_x64(True):
+        groups = jnp.array([0, 1, 2**32, 2**32 + 1])
+        counted = jax.jit(lambda groups: risk.group_moments(jnp.ones(4), groups, 2).count)(groups)
+    np.testing.assert_array_equal(counted, [1, 1])
+
+
+def test_numpy_groups_with_a_mask_that_is_traced():
+    groups, mask = np.array([0, 0, 1]), jnp.array([True, False, True])
+    counted = jax.jit(lambda mask: risk.group_moments(jnp.ones(3), groups, 2, mask).count)(mask)
+    np.testing.assert_array_equal(counted, [1, 1])
 
 
 def test_no_gradient_flows_into_weights(differentiable):

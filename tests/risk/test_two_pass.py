@@ -2,6 +2,8 @@
 
 from functools import reduce
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -113,11 +115,35 @@ def test_records_that_do_not_count_weigh_nothing(framework):
     found = framework.numpy(risk.record_weights(columns[0], columns[1], m, mask=columns[2], weights=columns[3]))
     np.testing.assert_array_equal(found[[1, 3, 5]], 0)
     assert (found[[0, 2, 4]] != 0).all()
-    # ids that no group has, as under `jit`
-    ids = framework.array(np.array([0, -1, 1, 3, 2**31 - 1, -(2**31)]), "int32")
-    clean = framework.array(np.arange(6.0))
-    found = framework.numpy(risk.record_weights(clean, ids, m))
+
+
+def test_ids_that_no_group_has_weigh_nothing_where_nothing_can_be_raised():
+    losses, groups = jnp.arange(6.0), jnp.array([0, -1, 1, 3, 2**31 - 1, -(2**31)])
+    m = risk.group_moments(losses[:3], jnp.array([0, 1, 1]), 3)
+    with pytest.raises(risk.RiskError, match="groups holds ids from"):
+        risk.record_weights(losses, groups, m)
+    found = np.asarray(jax.jit(risk.record_weights)(losses, groups, m))
     np.testing.assert_array_equal(found[[1, 3, 4, 5]], 0)
+    assert (found[[0, 2]] != 0).all()
+
+
+def test_what_does_not_belong_together_is_refused(framework):
+    losses, groups = framework.array([1.0, 2.0, 3.0, 5.0]), framework.array([0, 0, 1, 1], "int32")
+    m = risk.group_moments(losses, groups, 2)
+    weighted = risk.group_moments(losses, groups, 2, weights=framework.array([1.0, 2.0, 1.0, 1.0]))
+    for match, call in (
+        ("dtype", lambda: risk.record_weights(losses, framework.array([0.9, 0.9, 1.9, 1.9]), m)),
+        ("ids from 0 to 2", lambda: risk.record_weights(losses, framework.array([0, 0, 1, 2], "int32"), m)),
+        (r"groups has shape \(1,\)", lambda: risk.record_weights(losses, groups[:1], m)),
+        ("leading axes", lambda: risk.record_weights(losses[None], groups, m)),
+        ("go together", lambda: risk.record_weights(losses, groups, weighted)),
+        ("reduce='none'", lambda: risk.record_weights(losses, groups, m, penalty="irm")),
+        ("same .*group", lambda: risk.merge(m, risk.group_moments(losses, groups * 0, 1))),
+        ("scales is empty", lambda: risk.objective(m, penalty="irm", scales=[])),
+        ("one shape", lambda: risk.squared_error_scale(losses, losses[:, None])),
+    ):
+        with pytest.raises(risk.RiskError, match=match):
+            call()
 
 
 def test_half_precision_losses_have_weights_of_float32(framework):

@@ -8,8 +8,10 @@ from typing import Any
 
 from worldrex.commands.flags import BehaviorCycle, Json, Logs
 from worldrex.data import load
+from worldrex.dynamics import forget
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
 from worldrex.runs import open_run, write_json
+from worldrex.stages import checkpoints
 from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
 from worldrex.terminal import Terminal
 
@@ -31,15 +33,18 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     require_sweepable(config)
     data = load(*command.paths, behavior_cycle=command.behavior_cycle)
     require_comparable(data)
+    # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
+    settings["records_crc32"] = data.checksum()
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]])
     with (
         folder.job("crossval"),
         terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick,
     ):
-        table = crossval(data, config, tick=tick)
+        table = crossval(data, config, tick=tick, **checkpoints(folder, terminal, "crossval"))
         summary = {"format": 1, "kind": "crossval", "seed": config.seed, **table.to_json()}
         write_json(folder.path / "summary.json", summary)
+        forget(folder.path / "checkpoint")
     terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
     chosen = table.selection.chosen
     model = f"{config.penalty} penalty, weight {chosen:g}" if chosen else "ERM (no penalty)"

@@ -9,8 +9,9 @@ from typing import Any
 from worldrex.commands.flags import BehaviorCycle, Json, Logs
 from worldrex.data import load
 from worldrex.data.findings import plural
-from worldrex.dynamics import FitConfig, fit, require_trainable
-from worldrex.runs import open_run, write_json
+from worldrex.dynamics import FitConfig, fit, forget, require_trainable
+from worldrex.runs import RunError, open_run, write_json
+from worldrex.stages import checkpoints
 from worldrex.terminal import Terminal
 
 
@@ -21,7 +22,9 @@ class Command(FitConfig):
     paths: Logs
     behavior_cycle: BehaviorCycle = None
     out: Path
-    """Run folder to write; the model is in its folder model/."""
+    """Run folder to write; the model is in its folder model/. An unfinished run of the same settings is resumed."""
+    resume: bool = False
+    """Refuse to start anew: go on with the unfinished run in --out."""
     json: Json = False
 
 
@@ -30,7 +33,11 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     config = FitConfig(**{field.name: getattr(command, field.name) for field in fields(FitConfig)})
     require_trainable(config, [config.weight])
     data = load(*command.paths, behavior_cycle=command.behavior_cycle)
+    # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
+    settings["records_crc32"] = data.checksum()
+    if command.resume and not (command.out / "config.json").exists():
+        raise RunError(f"--resume: {command.out} holds no run to go on with. Leave --resume away to begin one.")
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]])
     holdout_risk: dict[str, float] = {}
     with (
@@ -51,13 +58,14 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
                 ]
             )
 
-        model = fit(data, config, report=report, tick=tick)
+        model = fit(data, config, report=report, tick=tick, **checkpoints(folder, terminal, "fit"))
         model.save(folder.path / "model")
         summary = {
             "format": 1, "kind": "fit", "seed": config.seed, "penalty": config.penalty, "weight": config.weight,
             "holdout_risk": holdout_risk,
         }  # fmt: skip
         write_json(folder.path / "summary.json", summary)
+        forget(folder.path / "checkpoint")
     for name, value in holdout_risk.items():
         terminal.say(f"held-out risk {value:.4g} under {name}")
     terminal.say(str(folder.path / "model"), label="wrote")

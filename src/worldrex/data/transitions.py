@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,13 @@ class Transitions:
         return Transitions(
             **{column: getattr(self, column)[index] for column in COLUMNS}, behavior_names=self.behavior_names
         )
+
+    def checksum(self) -> int:
+        """CRC-32 of all records: whether two logs are the same, to the bit."""
+        checksum = 0
+        for column in COLUMNS:
+            checksum = zlib.crc32(getattr(self, column).tobytes(), checksum)
+        return checksum
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one Parquet file, whole or not at all; `worldrex.load` reads it back identical to the bit.

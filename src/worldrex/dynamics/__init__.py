@@ -1,10 +1,10 @@
 """The probabilistic ensemble: network, normalizer, losses, training, whole sweeps as one program, and the model."""
 
+from worldrex.dynamics.checkpoint import forget
 from worldrex.dynamics.fit import FitConfig, fit, fit_runs, model_of_run
 from worldrex.dynamics.model import ModelError, Prediction, WorldModel, load_model
-from worldrex.dynamics.settings import Run, TrainingError, require_trainable
+from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty, TrainingError, require_trainable
 from worldrex.dynamics.sweep import Progress, Sweep, train
-from worldrex.dynamics.training import TrainConfig, TrainedPenalty
 
 __all__ = [
     "FitConfig",
@@ -19,6 +19,7 @@ __all__ = [
     "WorldModel",
     "fit",
     "fit_runs",
+    "forget",
     "load_model",
     "model_of_run",
     "require_trainable",

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import jax
-import numpy as np
 
 from worldrex.data import Transitions, require_valid
 from worldrex.dynamics.model import WorldModel
-from worldrex.dynamics.settings import Run
+from worldrex.dynamics.selection import elites_of
+from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty
 from worldrex.dynamics.sweep import Progress, Sweep, train
-from worldrex.dynamics.training import TrainConfig, TrainedPenalty
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FitConfig(TrainConfig):
 
 def fit(
     data: Transitions, config: FitConfig | None = None, *,
-    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
+    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None, **more: Any,
 ) -> WorldModel:  # fmt: skip
     """Fit an ensemble to the log, its risk made even over the behaviors.
 
@@ -35,34 +35,33 @@ def fit(
 
     - `data`: the log.
     - `config`: penalty, weight and training.
-    - `report`, `tick`: called while it trains, as by `train`.
+    - `report`, `tick` and what else `train` takes: `checkpoint`, `devices_per_batch`, ...
 
     **Returns:** the `WorldModel` of the elites. **Raises:** `DataError` for data that cannot be used, `TrainingError`.
     """
     config = config or FitConfig()
     require_valid(data)
     run = Run(config.penalty, config.weight, config.debiased, None, config.seed)
-    return fit_runs(data, [run], config, report=report, tick=tick)[0][0]
+    return fit_runs(data, [run], config, report=report, tick=tick, **more)[0][0]
 
 
 def fit_runs(
     data: Transitions, runs: Sequence[Run], config: TrainConfig, *,
-    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
+    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None, **more: Any,
 ) -> tuple[list[WorldModel], Sweep]:  # fmt: skip
     """A model for each run, all trained as one program on the same records in the same order."""
-    sweep = train(data, runs, config, report=report, tick=tick)
+    sweep = train(data, runs, config, report=report, tick=tick, **more)
     return [model_of_run(sweep, number, run, data, config) for number, run in enumerate(runs)], sweep
 
 
 def model_of_run(sweep: Sweep, number: int, run: Run, data: Transitions, config: TrainConfig) -> WorldModel:
     """The world model of one run of a sweep: its members, and as elites those with the lowest held-out objective."""
-    # Stable, so that equal members keep their order.
-    elites = np.sort(np.argsort(sweep.holdout_objective[number], kind="stable")[: config.elites])
+    elites = elites_of(sweep.holdout_objective[number], config.elites)
     return WorldModel(
         networks=jax.tree.map(lambda x: x[number], sweep.networks),
         normalizer=jax.tree.map(lambda x: x[number], sweep.normalizers),
         elites=elites,
         obs_dims=data.obs.shape[1],
         behavior_names=data.behavior_names,
-        trained={**asdict(config), **asdict(run)},
+        trained={**asdict(config), **{k: v for k, v in asdict(run).items() if v is not None or k == "left_out"}},
     )

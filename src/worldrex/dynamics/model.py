@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int
+from jaxtyping import Array, Float, Float32, Int, PRNGKeyArray
 from safetensors.numpy import load
 from safetensors.numpy import save as serialize
 
@@ -17,7 +17,8 @@ from worldrex.dynamics.ensemble import Network, apply_network
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.runs import RunError, atomic_file, write_json
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # format 1 had no other heads than those of a Gaussian
 
 
 class ModelError(ValueError):
@@ -35,6 +36,19 @@ class Prediction(NamedTuple):
     member_next_obs_std: Float32[Array, "elite batch obs"]
     member_reward: Float32[Array, "elite batch"]
     member_reward_std: Float32[Array, "elite batch"]
+    terminated: Float32[Array, " batch"]
+    """Probability that the episode ends for good here, mean over the elites; 0 where no head learned it."""
+
+    @property
+    def epistemic(self) -> Float32[Array, "batch output"]:
+        """What the elites disagree on: standard deviation over them of each mean, next_obs then the reward."""
+        return jnp.concatenate([self.member_next_obs, self.member_reward[..., None]], -1).std(0)
+
+    @property
+    def aleatoric(self) -> Float32[Array, "batch output"]:
+        """The noise that the elites expect: root mean square over them of each standard deviation."""
+        stds = jnp.concatenate([self.member_next_obs_std, self.member_reward_std[..., None]], -1)
+        return jnp.sqrt(jnp.square(stds).mean(0))
 
 
 class WorldModel(NamedTuple):
@@ -68,14 +82,33 @@ class WorldModel(NamedTuple):
                 f"{width - self.obs_dims}"
             )
         elites = jax.tree.map(lambda x: x[self.elites], self.networks)
-        mean, std = _outputs(elites, self.normalizer, jnp.asarray(obs, jnp.float32), jnp.asarray(action, jnp.float32))
+        mean, std, stop = _outputs(
+            elites, self.normalizer, jnp.asarray(obs, jnp.float32), jnp.asarray(action, jnp.float32)
+        )
         mean = mean.at[..., : self.obs_dims].add(jnp.asarray(obs, jnp.float32)[None])
         mixture = mean.mean(0)
         mixture_std = jnp.sqrt(jnp.square(std).mean(0) + mean.var(0))
         return Prediction(
             mixture[:, :-1], mixture_std[:, :-1], mixture[:, -1], mixture_std[:, -1],
-            mean[..., :-1], std[..., :-1], mean[..., -1], std[..., -1],
+            mean[..., :-1], std[..., :-1], mean[..., -1], std[..., -1], stop.mean(0),
         )  # fmt: skip
+
+    def sample(
+        self, obs: Float[Array | np.ndarray, "batch obs"], action: Float[Array | np.ndarray, "batch act"], *,
+        key: PRNGKeyArray,
+    ) -> tuple[Float32[Array, "batch obs"], Float32[Array, " batch"]]:  # fmt: skip
+        """Draw next_obs and reward from the mixture: an elite at random for each record, then its Gaussian.
+
+        **Arguments:** as for `predict`. **Returns:** next observations and rewards in the data's own units.
+        """
+        told = self.predict(obs, action)
+        for_elite, for_noise = jax.random.split(key)
+        batch = obs.shape[0]
+        elite = jax.random.randint(for_elite, (batch,), 0, told.member_reward.shape[0])
+        record = jnp.arange(batch)
+        noise = jax.random.normal(for_noise, (batch, obs.shape[-1] + 1))
+        next_obs = told.member_next_obs[elite, record] + told.member_next_obs_std[elite, record] * noise[:, :-1]
+        return next_obs, told.member_reward[elite, record] + told.member_reward_std[elite, record] * noise[:, -1]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `model.safetensors` and then `model.json` into the folder `path`, each whole or not at all.
@@ -97,6 +130,8 @@ class WorldModel(NamedTuple):
             "format": FORMAT,
             "sha256": hashlib.sha256(weights).hexdigest(),
             "hidden_layers": len(self.networks.trunk),
+            "gaussian": self.networks.log_var is not None,
+            "terminates": self.networks.stop is not None,
             "obs_dims": self.obs_dims,
             "elites": self.elites,
             "behavior_names": self.behavior_names,
@@ -122,10 +157,10 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
         raise ModelError(
             f"{path} holds no model that can be read ({reason}). Name a folder that `worldrex fit` or `worldrex run` wrote."
         ) from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
+    if not isinstance(description, dict) or description.get("format") not in READABLE:
         raise ModelError(
-            f"{path / 'model.json'} is not of format {FORMAT}, the one that this version of worldrex reads: load it with "
-            "the version that wrote it, or fit again."
+            f"{path / 'model.json'} is not of format {' or '.join(map(str, READABLE))}, which this version of worldrex reads: "
+            "load it with the version that wrote it, or fit again."
         )
     if hashlib.sha256(weights).hexdigest() != description.get("sha256"):
         raise ModelError(
@@ -146,13 +181,15 @@ def _from_arrays(arrays: dict[str, np.ndarray], description: dict) -> WorldModel
     def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
         return arrays[f"networks.{name}.0"], arrays[f"networks.{name}.1"]
 
+    gaussian = description.get("gaussian", True)
     return WorldModel(
         networks=Network(
             trunk=tuple(layer(f"trunk.{i}") for i in range(description["hidden_layers"])),
             mean=layer("mean"),
-            log_var=layer("log_var"),
-            min_log_var=arrays["networks.min_log_var"],
-            max_log_var=arrays["networks.max_log_var"],
+            log_var=layer("log_var") if gaussian else None,
+            min_log_var=arrays["networks.min_log_var"] if gaussian else None,
+            max_log_var=arrays["networks.max_log_var"] if gaussian else None,
+            stop=layer("stop") if description.get("terminates") else None,
         ),
         normalizer=Normalizer(*(arrays[f"normalizer.{name}"] for name in Normalizer._fields)),
         elites=np.array(description["elites"], int),
@@ -163,8 +200,9 @@ def _from_arrays(arrays: dict[str, np.ndarray], description: dict) -> WorldModel
 
 
 @jax.jit
-def _outputs(networks: Network, normalizer: Normalizer, obs: Array, action: Array) -> tuple[Array, Array]:
+def _outputs(networks: Network, normalizer: Normalizer, obs: Array, action: Array) -> tuple[Array, Array, Array]:
     inputs = (jnp.concatenate([obs, action], -1) - normalizer.input_mean[None]) / normalizer.input_std[None]
-    mean, log_var = jax.vmap(apply_network, (0, None))(networks, inputs)
+    told = jax.vmap(apply_network, (0, None))(networks, inputs)
     scale = normalizer.output_std[None, None]
-    return mean * scale + normalizer.output_mean[None, None], jnp.exp(0.5 * log_var) * scale
+    stop = jnp.zeros(told.mean.shape[:-1]) if told.stop is None else jax.nn.sigmoid(told.stop)
+    return told.mean * scale + normalizer.output_mean[None, None], jnp.exp(0.5 * told.log_var) * scale, stop

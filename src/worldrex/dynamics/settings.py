@@ -1,15 +1,87 @@
-"""What one run of a sweep is, and which settings no training can have."""
+"""What the trainings of a sweep share, what one run of it is, and which settings no training can have."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, Literal, get_args
 
+from worldrex import risk
 from worldrex.dynamics.losses import LossName
-from worldrex.dynamics.training import TrainConfig, TrainedPenalty
+from worldrex.dynamics.samplers import SamplerName
+
+TrainedPenalty = risk.PenaltyName
+Keep = Literal["last", "best"]
+
+# MOPO's, for its four hidden layers and the heads (Yu et al. 2020, released code).
+LAYER_DECAY = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)
 
 
 class TrainingError(ValueError):
     """Training cannot go on; the message says what came and what to do."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What all trainings of a sweep share."""
+
+    loss: LossName = "squared"
+    """Loss whose risks are penalized: "squared" (the variance head then learns apart), "nll" (Gaussian) or "beta_nll"."""
+    per_dimension: bool = False
+    """Penalize the risks of each output dimension, and not the risks of their mean."""
+    deterministic: bool = False
+    """No variance head: predictions have no noise of their own, only the members' disagreement."""
+    members: int = 7
+    """Networks in the ensemble."""
+    elites: int = 5
+    """Members that predict: those with the lowest objective on held-out episodes."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the hidden layers."""
+    batch: int = 1024
+    """Records of a mini-batch, drawn by each member for itself."""
+    sampler: SamplerName = "natural"
+    """How batches are drawn: records alike, behaviors alike ("balanced"), or behaviors by `behavior_weights`."""
+    behavior_weights: tuple[float, ...] = ()
+    """For the sampler "weighted": how often each behavior is drawn, in the order of the log's behaviors."""
+    bootstrap: bool = False
+    """Whether each member learns from a resampled log of its own."""
+    warmup_steps: int = 1000
+    """Steps of the first phase, without the penalty."""
+    steps: int = 6000
+    """Steps of the second phase, with the penalty; the optimizer starts afresh at the switch."""
+    learning_rate: float = 1e-3
+    """Adam's step size; falls to zero over the second phase along a half cosine."""
+    weight_decay: tuple[float, ...] = LAYER_DECAY
+    """Decoupled decay of the weight matrices: one number, or several along the depth, the last for the heads."""
+    baselines: tuple[float, ...] = ()
+    """Risk of each behavior that cannot be helped (its noise floor), in normalized units: the penalty compares what is
+    above it. None by default."""
+    group_dro_eta: float = 0.01
+    """Step size of the penalty "group_dro"."""
+    termination: Literal["learned", "none"] = "learned"
+    """Whether a head learns where episodes end for good, in logs that have such ends."""
+    keep: Keep = "last"
+    """Which weights a member ends with: its last ones, or those with the lowest held-out objective of the second phase."""
+    patience: int | None = None
+    """Stop a member when so many evaluations in a row (every 500 steps) found no lower held-out objective."""
+    holdout: float = 0.1
+    """Share of each behavior's episodes held out to choose elites and draw curves."""
+    seed: int = 0
+    """Seed of the held-out episodes, the first weights and the batches."""
+
+    def schedule(self, weight: Any) -> risk.schedules.Schedule:
+        """The penalty's weight at each step, and where the optimizer starts afresh: none, then all of it."""
+        return risk.schedules.Step(weight, at=self.warmup_steps)
+
+    def decay_of_layers(self) -> tuple[float, ...]:
+        """Decay of each hidden layer and of the heads: `weight_decay` at the same relative depth, between its numbers."""
+        given, wanted = self.weight_decay, len(self.hidden) + 1
+        last = len(given) - 1
+        decays = []
+        for layer in range(wanted):
+            depth = last * layer / max(wanted - 1, 1)
+            below = min(int(depth), max(last - 1, 0))
+            share = depth - below
+            decays.append(given[below] + share * (given[min(below + 1, last)] - given[below]))
+        return tuple(decays)
 
 
 @dataclass(frozen=True)
@@ -22,6 +94,8 @@ class Run:
     left_out: int | None = None
     """Id of the behavior that this run never sees, or None."""
     seed: int = 0
+    learning_rate: float | None = None
+    """Its own, or None for that of the sweep."""
 
 
 def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
@@ -33,16 +107,37 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
         raise TrainingError(
             f"elites is {config.elites} of {config.members} members; choose at most as many as members."
         )
-    if config.loss not in get_args(LossName):
-        raise TrainingError(f"loss is {config.loss!r}; choose one of {', '.join(get_args(LossName))}.")
+    for name, known in (("loss", LossName), ("sampler", SamplerName), ("keep", Keep)):
+        if getattr(config, name) not in get_args(known):
+            raise TrainingError(f"{name} is {getattr(config, name)!r}; choose one of {', '.join(get_args(known))}.")
+    if config.deterministic and config.loss != "squared":
+        raise TrainingError(f"loss is {config.loss!r}, a likelihood, and a deterministic model has none: use squared.")
     if any(width < 1 for width in config.hidden):
         raise TrainingError(f"hidden is {config.hidden}; a layer needs a width of 1 or more.")
     if not 0 < config.learning_rate < float("inf"):
         raise TrainingError(f"learning_rate is {config.learning_rate}; training needs a positive, finite one.")
-    if not 0 <= config.weight_decay < float("inf"):
-        raise TrainingError(f"weight_decay is {config.weight_decay}; training needs 0 (none) or more.")
+    if not config.weight_decay or not all(0 <= decay < float("inf") for decay in config.weight_decay):
+        raise TrainingError(f"weight_decay is {config.weight_decay}; training needs numbers of 0 (none) or more.")
+    if not all(0 <= share < float("inf") for share in config.behavior_weights):
+        raise TrainingError(f"behavior_weights is {config.behavior_weights}; drawing needs numbers of 0 or more.")
+    if config.patience is not None and config.patience < 1:
+        raise TrainingError(f"patience is {config.patience}; stopping early needs 1 evaluation or more.")
     if not 0 < config.holdout < 1:
         raise TrainingError(f"holdout is {config.holdout}; it is a share between 0 and 1, such as 0.1.")
     for weight in weights:
         if not 0 <= weight < float("inf"):
             raise TrainingError(f"weight is {weight}; a penalty needs a finite weight of 0 (none) or more.")
+
+
+def require_one_per_behavior(config: TrainConfig, num_behaviors: int) -> None:
+    """Raise `TrainingError` where settings that belong to behaviors are more or fewer than those."""
+    needed = {"behavior_weights": config.sampler == "weighted", "baselines": bool(config.baselines)}
+    for name, wanted in needed.items():
+        given = getattr(config, name)
+        if wanted and len(given) != num_behaviors:
+            raise TrainingError(
+                f"{name} has {len(given)} numbers and the log {num_behaviors} behaviors; give one for each, in the order that "
+                "`worldrex describe` tells."
+            )
+    if config.sampler == "weighted" and not sum(config.behavior_weights) > 0:
+        raise TrainingError("behavior_weights are all 0; some behavior must be drawn.")

@@ -6,36 +6,38 @@ depend on the run's seed and the member only, so a run gives the same result in 
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float32, Int32
+from jaxtyping import Array, Bool, Float32, Int, Int32
 
 from worldrex.data import Transitions, holdout
+from worldrex.dynamics.checkpoint import Position, newest, write
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.normalizer import Normalizer, fit_normalizer
-from worldrex.dynamics.settings import Run, TrainingError, require_trainable
-from worldrex.dynamics.training import (
-    Assignment,
-    StepInfo,
-    Tables,
+from worldrex.dynamics.programs import NETWORK_AXIS, Holdout, Judged, Networks, compile_programs, tables_spec
+from worldrex.dynamics.samplers import sampler_of
+from worldrex.dynamics.settings import (
+    Run,
     TrainConfig,
-    TrainState,
-    batch_objective,
-    init,
-    record_losses,
-    step,
-)  # fmt: skip
+    TrainedPenalty,
+    TrainingError,
+    require_one_per_behavior,
+    require_trainable,
+)
+from worldrex.dynamics.training import RECORD_AXIS, Assignment, Tables
 
 REPORT_STEPS = 500
 STRETCH = 100
-T = TypeVar("T")
+MOST_BACKOFFS = 3
+# A network whose steps fail more often than this in a stretch is put back to where it was sound.
+BAD_SHARE = 0.5
 
 
 class Progress(NamedTuple):
@@ -48,29 +50,49 @@ class Progress(NamedTuple):
     holdout_risk: Float32[np.ndarray, "run group"]
     """Risk of each behavior on held-out episodes, mean over the members; NaN for the left-out behavior."""
     holdout_penalty: Float32[np.ndarray, " run"]
+    active: Int[np.ndarray, " run"]
+    """Members that are still trained."""
+    skipped: Int[np.ndarray, " run"]
+    """Steps so far that were not finite and changed nothing."""
 
 
 class Sweep(NamedTuple):
     """What a sweep leaves."""
 
     networks: Network
-    """Parameters with leading axes `[run, member]`."""
+    """Parameters with leading axes `[run, member]`: the last or the best ones, as the configuration says."""
     normalizers: Normalizer
     """Of each run, leading axis `[run]`."""
     holdout_risk: Float32[np.ndarray, "run member group"]
     holdout_objective: Float32[np.ndarray, "run member"]
     """Each member's own objective on held-out episodes, by which elites are chosen."""
+    last_step: Int[np.ndarray, "run member"]
+    """The step whose weights each member kept."""
+    skipped: Int[np.ndarray, "run member"]
+    """Steps that were not finite and changed nothing."""
     compile_seconds: float
 
 
-class _Holdout(NamedTuple):
-    rows: Int32[Array, "fold holdout"]
-    number: Int32[Array, " fold"]
+class _Told(NamedTuple):
+    """What the loop remembers of each network between evaluations; part of a checkpoint."""
+
+    risk: np.ndarray
+    objective: np.ndarray
+    penalty: np.ndarray
+    active: np.ndarray
+    skipped: np.ndarray
+    backoffs: np.ndarray
+    last: np.ndarray
+    """The step up to which it was trained."""
+    train_risk: np.ndarray
+    """Of each run, as last reported: a run without active members tells it again."""
 
 
 def train(
     data: Transitions, runs: Sequence[Run], config: TrainConfig, *,
     report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
+    checkpoint: Path | None = None, checkpoint_seconds: float = 60.0, say: Callable[[str], None] | None = None,
+    begins: Callable[[int], None] | None = None, devices_per_batch: int = 1, at_once: int | None = None,
 ) -> Sweep:  # fmt: skip
     """Train `config.members` networks for each run, all as one program.
 
@@ -81,74 +103,231 @@ def train(
     - `config`: what they share; its seed is that of the held-out episodes, each run's own that of its training.
     - `report`: called every `REPORT_STEPS` steps, at the switch of phases and at the end.
     - `tick`: called often, with the steps done and in all.
+    - `checkpoint`: a folder to leave the training's state in, at most every `checkpoint_seconds`; if it holds one, the
+      training goes on from there, to the same result to the bit.
+    - `say`: told what a person should know: a checkpoint that was damaged, a member that was put back.
+    - `begins`: told the step that the training starts or goes on from.
+    - `devices_per_batch`: how many devices share each batch; the others train other networks.
+    - `at_once`: networks that a device trains side by side: fewer need less memory. None: one on a CPU (its working
+      set then stays in the cache), all on an accelerator.
 
-    **Returns:** `Sweep`. **Raises:** `TrainingError` if a fold has no records, or if a loss is not finite.
+    **Returns:** `Sweep`. **Raises:** `TrainingError` if a fold has no records, or if training diverges again and again.
 
-    The networks are spread over all local devices; on a CPU each device runs its networks one after the other (their
-    working set then stays in the cache), on an accelerator all at once.
+    A step that is not finite changes nothing. A member most of whose steps are not finite is put back to its last sound
+    state with half its learning rate, up to three times.
     """
     require_trainable(config, [run.weight for run in runs])
+    require_one_per_behavior(config, data.num_behaviors)
     folds = list(dict.fromkeys(run.left_out for run in runs))
     if len(folds) == 1:
         folds = 2 * folds  # XLA would simplify the choice among one, and round the risks otherwise than in company.
-    penalties = tuple(dict.fromkeys((run.penalty, run.debiased) for run in runs))
-    tables, held = _tables(data, folds, config)
-    mesh = Mesh(np.array(jax.local_devices()), ("network",), axis_types=(AxisType.Auto,))
-    assignments = _assignments(runs, folds, penalties, config, mesh.size)
-    tables, held = jax.device_put((tables, held), NamedSharding(mesh, P()))
-    assignments = jax.device_put(assignments, NamedSharding(mesh, P("network")))
+    penalties: tuple[tuple[TrainedPenalty, bool], ...] = tuple(
+        dict.fromkeys((run.penalty, run.debiased) for run in runs)
+    )
+    mesh = _mesh(devices_per_batch)
+    tables, held = _tables(data, folds, config, devices_per_batch)
+    assignments = _assignments(runs, folds, penalties, config, mesh.shape[NETWORK_AXIS])
+    place = NamedSharding(mesh, P(NETWORK_AXIS))
+    spec = jax.tree.map(lambda s: NamedSharding(mesh, s), tables_spec(tables, devices_per_batch))
+    tables, held = jax.device_put(tables, spec), jax.device_put(held, NamedSharding(mesh, P()))
+    assignments = jax.device_put(assignments, place)
+    count = assignments.fold.shape[0]
+    per_device = count // mesh.shape[NETWORK_AXIS]
+    if at_once is None:
+        at_once = 1 if jax.default_backend() == "cpu" else per_device
 
     started = time.perf_counter()
-    programs = _compile(
-        mesh, tables, held, assignments, config, {"num_groups": data.num_behaviors, "penalties": penalties}
-    )
+    programs = compile_programs(mesh, tables, held, assignments, config, penalties, min(at_once, per_device))
     compile_seconds = time.perf_counter() - started
     lead = (len(runs), config.members)
+    real = lead[0] * lead[1]
 
-    def per_run(x: Array) -> np.ndarray:
-        return np.asarray(x)[: lead[0] * lead[1]].reshape(*lead, *x.shape[1:])
+    slots = _spread(count, mesh.shape[NETWORK_AXIS])[:real]
 
-    states = programs.init(tables, assignments)
-    total = config.warmup_steps + config.steps
+    def per_run(x: Array | np.ndarray) -> np.ndarray:
+        return np.asarray(x)[slots].reshape(*lead, *x.shape[1:])
+
     resets = config.schedule(1.0).resets
+    total = config.warmup_steps + config.steps
     reported = {*resets, total, *range(REPORT_STEPS, total, REPORT_STEPS)} - {0}
     # No stretch crosses a reset, where the optimizer starts afresh. They are short, so that Ctrl-C is heard.
-    stops = sorted(reported | set(range(STRETCH, total, STRETCH)))
-    seen, risks, objectives = [], np.zeros(0, np.float32), np.zeros(0, np.float32)
-    for start, stop in pairwise([0, *stops]):
+    stops = [0, *sorted(reported | set(range(STRETCH, total, STRETCH)))]
+    networks = programs.begin(tables, assignments)
+    groups = data.num_behaviors
+    none = np.zeros(count, np.int64)
+    told = _Told(
+        np.full((count, groups), np.nan, np.float32), np.full(count, np.nan, np.float32), np.zeros(count, np.float32),
+        np.ones(count, bool), none, none, none, np.full(len(runs), np.nan, np.float32),
+    )  # fmt: skip
+    sound, begun = networks, 0
+    if checkpoint is not None:
+        found = newest(checkpoint, Position(0, networks, sound, told), say=say)
+        if found is not None:
+            begun, networks, sound, told = found
+            networks, sound = jax.device_put((networks, sound), place)
+    if begins is not None:
+        begins(begun)
+    order, active = _line_up(told.active, mesh, place)
+    saved = time.monotonic()
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    for start, stop in pairwise(stops):
+        if stop <= begun:
+            continue
         if start in resets:
-            states = programs.restart(states)
-        states, info = programs.advance(states, tables, assignments, jnp.int32(start), jnp.int32(stop))
-        _raise_if_bad(per_run(info.bad).sum(1), runs, start, stop)
-        seen.append(per_run(info.risk).sum(-1).mean(1) / per_run(info.present).sum(-1).mean(1))
+            networks, sound = programs.restart(networks), programs.restart(sound)
+            told = told._replace(active=np.ones(count, bool))
+            order, active = _line_up(told.active, mesh, place)
+        networks, info = programs.advance(
+            networks, tables, assignments, order, active, jnp.int32(start), jnp.int32(stop)
+        )
+        bad = np.asarray(info.bad)
+        told = told._replace(skipped=told.skipped + bad.astype(np.int64), last=np.where(told.active, stop, told.last))
+        # Each network by itself: what others do must not change what it is put back to.
+        sound = _chosen(bad == 0, networks, sound, place)
+        if bad.max() > BAD_SHARE * (stop - start):
+            networks, backoffs = _back_off(networks, sound, bad > BAD_SHARE * (stop - start), told.backoffs, place)
+            told = told._replace(backoffs=backoffs)
+            _raise_if_hopeless(per_run(backoffs), runs, data, folds, start, stop)
+            if say is not None:
+                say(f"steps {start} to {stop} were not finite for some members: put back, with half the learning rate")
+        seen.append((per_run(info.risk).sum(-1), per_run(info.present).sum(-1)))
         if stop in reported:
-            risks, objectives, penalty = (per_run(x) for x in programs.evaluate(states, tables, held, assignments))
+            networks, judged = programs.evaluate(networks, tables, held, assignments, order, active, jnp.int32(stop))
+            told = _remember(told, judged, seen, per_run)
+            if config.patience is not None and stop > max(resets, default=0) and stop < total:
+                stale = np.asarray(networks.best.stale)
+                told = told._replace(active=told.active & (stale < config.patience))
+                order, active = _line_up(told.active, mesh, place)
             if report is not None:
-                report(Progress(stop, total, np.mean(seen, axis=0), risks.mean(1), penalty.mean(1)))
+                report(
+                    Progress(
+                        stop, total, told.train_risk, per_run(told.risk).mean(1), per_run(told.penalty).mean(1),
+                        per_run(told.active).sum(1), per_run(told.skipped).sum(1),
+                    )
+                )  # fmt: skip
             seen = []
+            ends = stop == total or not told.active.any()
+            if checkpoint is not None and time.monotonic() - saved >= checkpoint_seconds and not ends:
+                write(checkpoint, Position(stop, networks, sound, told))
+                saved = time.monotonic()
         if tick is not None:
             tick(stop, total)
+        if not told.active.any():
+            break
+    best = networks.best
+    kept = best.network if config.keep == "best" else networks.state.network
+    objective, risks = (best.objective, best.risk) if config.keep == "best" else (told.objective, told.risk)
     fold_of = np.array([folds.index(run.left_out) for run in runs])
     return Sweep(
-        networks=jax.tree.map(per_run, states.network),
+        networks=jax.tree.map(per_run, kept),
         normalizers=jax.tree.map(lambda x: np.asarray(x)[fold_of], tables.normalizer),
-        holdout_risk=risks,
-        holdout_objective=objectives,
+        holdout_risk=per_run(risks),
+        holdout_objective=per_run(objective),
+        last_step=per_run(best.step if config.keep == "best" else told.last),
+        skipped=per_run(told.skipped),
         compile_seconds=compile_seconds,
     )
 
 
-def _raise_if_bad(steps: np.ndarray, runs: Sequence[Run], start: int, stop: int) -> None:
-    if steps.any():
-        worst = runs[int(steps.argmax())]
+def _mesh(devices_per_batch: int) -> Mesh:
+    devices = np.array(jax.devices())
+    if devices.size % devices_per_batch:
         raise TrainingError(
-            f"training diverged: between steps {start} and {stop}, {int(steps.sum())} steps had a loss or gradient that is "
-            f"not finite, most of them with penalty {worst.penalty} of weight {worst.weight:g} and seed {worst.seed}. Look "
-            "for huge values with `worldrex describe`, or lower the learning rate or the weight."
+            f"{devices.size} devices cannot be shared out {devices_per_batch} to a batch; choose a number that divides them."
         )
+    return Mesh(
+        devices.reshape(-1, devices_per_batch), (NETWORK_AXIS, RECORD_AXIS), axis_types=(AxisType.Auto, AxisType.Auto)
+    )
 
 
-def _tables(data: Transitions, folds: Sequence[int | None], config: TrainConfig) -> tuple[Tables, _Holdout]:
+def _spread(count: int, devices: int) -> Int[np.ndarray, " network"]:
+    """The slot of each network: dealt out to the devices in turn, so that networks which stop early stop everywhere."""
+    number = np.arange(count)
+    return number % devices * (count // devices) + number // devices
+
+
+def _line_up(active: Bool[np.ndarray, " slot"], mesh: Mesh, place: NamedSharding) -> tuple[Array, Array]:
+    """On each device, its own networks' places with the active ones first, and how many these are."""
+    of_device = active.reshape(mesh.shape[NETWORK_AXIS], -1)
+    order = np.argsort(~of_device, axis=1, kind="stable").astype(np.int32).reshape(-1)
+    return jax.device_put((jnp.asarray(order), jnp.asarray(of_device.sum(1).astype(np.int32))), place)
+
+
+def _remember(
+    told: _Told, judged: Judged, seen: list[tuple[np.ndarray, np.ndarray]], per_run: Callable[..., np.ndarray]
+) -> _Told:
+    """What is known after an evaluation; a network that is not active keeps what was known of it."""
+    now = [np.asarray(x) for x in judged]
+    before = [told.risk, told.objective, told.penalty]
+    kept = [np.where(told.active.reshape(-1, *(1,) * (x.ndim - 1)), x, y) for x, y in zip(now, before, strict=True)]
+    stretches = []
+    for risk, present in seen:
+        records = present.sum(1)
+        stretches.append(np.where(records > 0, risk.sum(1) / np.where(records > 0, records, 1), np.nan))
+    train_risk = np.mean(stretches, axis=0)
+    active = per_run(told.active).any(1)
+    return told._replace(
+        risk=kept[0], objective=kept[1], penalty=kept[2],
+        train_risk=np.where(active & np.isfinite(train_risk), train_risk, told.train_risk).astype(np.float32),
+    )  # fmt: skip
+
+
+def _back_off(
+    networks: Networks, sound: Networks, lost: Bool[np.ndarray, " slot"], backoffs: np.ndarray, place: NamedSharding
+) -> tuple[Networks, np.ndarray]:
+    """The lost networks as they last were sound, with half the learning rate."""
+    rate = np.asarray(networks.learning_rate)
+    put_back = networks._replace(state=sound.state, learning_rate=np.where(lost, np.float32(0.5) * rate, rate))
+    return _chosen(lost, put_back, networks, place), backoffs + lost
+
+
+def _chosen(these: Bool[np.ndarray, " slot"], networks: Networks, others: Networks, place: NamedSharding) -> Networks:
+    """These of the networks, and the rest of the others."""
+    if these.all():
+        return networks
+
+    def choose(x: Array | np.ndarray, y: Array | np.ndarray) -> np.ndarray:
+        return np.where(these.reshape(-1, *(1,) * (x.ndim - 1)), np.asarray(x), np.asarray(y))
+
+    return jax.device_put(jax.tree.map(choose, networks, others), place)
+
+
+def _raise_if_hopeless(
+    backoffs: Int[np.ndarray, "run member"], runs: Sequence[Run], data: Transitions, folds: Sequence[int | None],
+    start: int, stop: int,
+) -> None:  # fmt: skip
+    if backoffs.max() <= MOST_BACKOFFS:
+        return
+    worst = runs[int(backoffs.max(1).argmax())]
+    raise TrainingError(
+        f"training diverged: between steps {start} and {stop}, after {MOST_BACKOFFS} returns to a sound state with half the "
+        f"learning rate each, with penalty {worst.penalty} of weight {worst.weight:g} and seed {worst.seed}. The largest "
+        f"value that it learned from is {_largest(data, worst.left_out)}. Repair it (see `worldrex describe`), or lower the "
+        "learning rate or the weight."
+    )
+
+
+def _largest(data: Transitions, left_out: int | None) -> str:
+    """The column with the largest normalized magnitude, and how large."""
+    rows = slice(None) if left_out is None else data.behavior != left_out
+    columns = {
+        "obs": data.obs[rows], "action": data.action[rows], "next_obs": data.next_obs[rows],
+        "reward": data.reward[rows][:, None],
+    }  # fmt: skip
+    found = []
+    for name, values in columns.items():
+        values = values.astype(np.float64)
+        std = values.std(0)
+        size = np.abs(values - values.mean(0)).max(0) / np.where(std > 0, std, 1.0)
+        place = int(size.argmax())
+        found.append((size[place], name if name == "reward" else f"{name}[:, {place}]"))
+    size, name = max(found)
+    return f"{size:.3g} standard deviations from the mean of {name}"
+
+
+def _tables(
+    data: Transitions, folds: Sequence[int | None], config: TrainConfig, shards: int = 1
+) -> tuple[Tables, Holdout]:
     inputs = np.concatenate([data.obs, data.action], 1)
     with np.errstate(over="ignore"):
         outputs = np.concatenate([data.next_obs - data.obs, data.reward[:, None]], 1)
@@ -168,15 +347,22 @@ def _tables(data: Transitions, folds: Sequence[int | None], config: TrainConfig)
     kept = [rows_of(train_rows, fold) for fold in folds]
     held = [rows_of(holdout_rows, fold) for fold in folds]
     normalizers = [fit_normalizer(inputs[rows], outputs[rows]) for rows in kept]
+    learned = config.termination == "learned" and bool(data.terminated.any())
+    short = -len(data) % shards  # rows that nobody draws, so that the shards are alike
+
+    def column(x: np.ndarray) -> Array:
+        return jnp.asarray(np.pad(x, ((0, short), *[(0, 0)] * (x.ndim - 1))) if short else x)
+
     tables = Tables(
-        inputs=jnp.asarray(inputs),
-        outputs=jnp.asarray(outputs),
-        behavior=jnp.asarray(data.behavior),
-        train_rows=_padded(kept),
-        train_count=jnp.array([len(rows) for rows in kept], jnp.uint32),
+        inputs=column(inputs),
+        outputs=column(outputs),
+        terminated=column(data.terminated) if learned else None,
+        behavior=column(data.behavior),
+        sampler=sampler_of(kept, data.behavior, data.num_behaviors, config.sampler, config.behavior_weights),
         normalizer=jax.tree.map(lambda *x: jnp.stack(x), *normalizers),
+        baseline=jnp.asarray(config.baselines or np.zeros(data.num_behaviors), jnp.float32),
     )
-    return tables, _Holdout(_padded(held), jnp.array([len(rows) for rows in held], jnp.int32))
+    return tables, Holdout(_padded(held), jnp.array([len(rows) for rows in held], jnp.int32))
 
 
 def _padded(rows: Sequence[np.ndarray]) -> Int32[Array, "fold row"]:
@@ -187,101 +373,21 @@ def _padded(rows: Sequence[np.ndarray]) -> Int32[Array, "fold row"]:
 
 
 def _assignments(
-    runs: Sequence[Run], folds: Sequence[int | None], penalties: Sequence[tuple[str, bool]], config: TrainConfig,
-    num_devices: int,
+    runs: Sequence[Run], folds: Sequence[int | None], penalties: Sequence[tuple[TrainedPenalty, bool]],
+    config: TrainConfig, num_devices: int,
 ) -> Assignment:  # fmt: skip
+    """Each network's, in the order of their slots."""
     keys = [jax.random.key(run.seed) for run in runs]
     of_network = [(r, m) for r in range(len(runs)) for m in range(config.members)]
     # Every device gets as many: the last one is trained more than once where that does not come out even.
     of_network += of_network[-1:] * (-len(of_network) % num_devices)
+    slots = _spread(len(of_network), num_devices)
+    of_slot = [of_network[number] for number in np.argsort(slots)]
+    rates = [config.learning_rate if run.learning_rate is None else run.learning_rate for run in runs]
     return Assignment(
-        key=jnp.stack([jax.random.fold_in(keys[r], m) for r, m in of_network]),
-        fold=jnp.array([folds.index(runs[r].left_out) for r, _ in of_network], jnp.int32),
-        penalty=jnp.array([penalties.index((runs[r].penalty, runs[r].debiased)) for r, _ in of_network], jnp.int32),
-        weight=jnp.array([runs[r].weight for r, _ in of_network], jnp.float32),
+        key=jnp.stack([jax.random.fold_in(keys[r], m) for r, m in of_slot]),
+        fold=jnp.array([folds.index(runs[r].left_out) for r, _ in of_slot], jnp.int32),
+        penalty=jnp.array([penalties.index((runs[r].penalty, runs[r].debiased)) for r, _ in of_slot], jnp.int32),
+        weight=jnp.array([runs[r].weight for r, _ in of_slot], jnp.float32),
+        learning_rate=jnp.array([rates[r] for r, _ in of_slot], jnp.float32),
     )
-
-
-class _Programs(NamedTuple):
-    init: Callable[..., TrainState]
-    restart: Callable[..., TrainState]
-    advance: Callable[..., tuple[TrainState, StepInfo]]
-    evaluate: Callable[..., tuple[Array, Array, Array]]
-
-
-def _compile(
-    mesh: Mesh, tables: Tables, held: _Holdout, assignments: Assignment, config: TrainConfig, static: dict
-) -> _Programs:
-    """The sweep's programs, compiled ahead of time, each over the networks of one device at a time."""
-    at_once = 1 if jax.default_backend() == "cpu" else assignments.weight.shape[0] // mesh.size
-
-    def each_network(function: Callable[..., T], per_network: tuple) -> T:
-        if at_once == 1:
-            return jax.lax.map(lambda x: function(*x), per_network)
-        return jax.vmap(function)(*per_network)
-
-    def program(function: Callable, *specs: P) -> jax.stages.Wrapped:
-        return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=P("network"), check_vma=False))
-
-    networks, everywhere = P("network"), P()
-
-    def start(tables: Tables, assignments: Assignment) -> TrainState:
-        return each_network(lambda assignment: init(tables, assignment, config), (assignments,))
-
-    def restart(states: TrainState) -> TrainState:
-        return TrainState(states.network, jax.tree.map(jnp.zeros_like, states.optimizer))
-
-    def advance(states: TrainState, tables: Tables, assignments: Assignment, first: Array, last: Array) -> tuple:
-        def one(state: TrainState, assignment: Assignment) -> tuple[TrainState, StepInfo]:
-            def body(number: Array, carry: tuple) -> tuple:
-                state, sums = carry
-                state, info = step(state, tables, assignment, number, config, **static)
-                return state, jax.tree.map(jnp.add, sums, info)
-
-            zero = StepInfo(jnp.zeros(static["num_groups"]), jnp.zeros(static["num_groups"]), jnp.zeros(()))
-            return jax.lax.fori_loop(first, last, body, (state, zero))
-
-        return each_network(one, (states, assignments))
-
-    def evaluate(
-        states: TrainState, tables: Tables, held: _Holdout, assignments: Assignment
-    ) -> tuple[Array, Array, Array]:
-        return each_network(
-            partial(_holdout_risk, tables=tables, held=held, config=config, static=static), (states, assignments)
-        )
-
-    init_program = program(start, everywhere, networks).lower(tables, assignments).compile()
-    states = init_program(tables, assignments)
-    return _Programs(
-        init=init_program,
-        restart=program(restart, networks),
-        advance=program(advance, networks, everywhere, networks, everywhere, everywhere)
-        .lower(states, tables, assignments, jnp.int32(0), jnp.int32(1)).compile(),
-        evaluate=program(evaluate, networks, everywhere, everywhere, networks)
-        .lower(states, tables, held, assignments).compile(),
-    )  # fmt: skip
-
-
-def _holdout_risk(
-    state: TrainState, assignment: Assignment, *, tables: Tables, held: _Holdout, config: TrainConfig, static: dict
-) -> tuple[Array, Array, Array]:
-    rows = held.rows[assignment.fold]
-    mask = jnp.arange(rows.shape[0], dtype=jnp.int32) < held.number[assignment.fold]
-    normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
-    losses, _ = record_losses(state.network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss)
-    objective = partial(
-        batch_objective,
-        losses,
-        tables.behavior[rows],
-        assignment,
-        mask=mask,
-        per_dimension=config.per_dimension,
-        **static,
-    )
-    value, moments = objective(assignment.weight)
-    plain, _ = objective(jnp.float32(0.0))
-    risks = jnp.where(moments.count.min(0) > 0, moments.mean.mean(0), jnp.nan)
-    # The objective is rescaled by max(1, weight): risk + weight * penalty over that.
-    scale, weight = jnp.maximum(assignment.weight, 1.0), assignment.weight
-    penalty = jnp.where(weight > 0, (value * scale - plain) / jnp.where(weight > 0, weight, 1.0), 0.0)
-    return risks, value, penalty

@@ -5,56 +5,22 @@ training: each has its own key, draws its own records and minimizes its own obje
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Float32, Int, Int32, PRNGKeyArray, UInt32
+from jaxtyping import Array, Bool, Float, Float32, Int, Int32, PRNGKeyArray
 
 from worldrex import risk
 from worldrex.dynamics.ensemble import Network, apply_network, init_network
-from worldrex.dynamics.losses import LossName, gaussian_nll
+from worldrex.dynamics.losses import LossName, beta_nll, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
+from worldrex.dynamics.samplers import Sampler, draw_rows
+from worldrex.dynamics.settings import TrainConfig, TrainedPenalty
 
-# irm needs the derivatives of the losses, and group_dro a state: the trainer has neither yet.
-TrainedPenalty = Literal["none", "variance", "std", "mad", "worst", "cvar", "quantile"]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What all trainings of a sweep share."""
-
-    loss: LossName = "squared"
-    """Loss whose risks are penalized: "squared" (the variance head then learns apart) or "nll" (Gaussian)."""
-    per_dimension: bool = False
-    """Penalize the risks of each output dimension, and not the risks of their mean."""
-    members: int = 7
-    """Networks in the ensemble."""
-    elites: int = 5
-    """Members that predict: those with the lowest objective on held-out episodes."""
-    hidden: tuple[int, ...] = (64, 64)
-    """Widths of the hidden layers."""
-    batch: int = 1024
-    """Records of a mini-batch, drawn by each member for itself."""
-    warmup_steps: int = 1000
-    """Steps of the first phase, without the penalty."""
-    steps: int = 6000
-    """Steps of the second phase, with the penalty; the optimizer starts afresh at the switch."""
-    learning_rate: float = 1e-3
-    """Adam's step size; falls to zero over the second phase along a half cosine."""
-    weight_decay: float = 1e-4
-    """Decoupled decay of the weight matrices."""
-    holdout: float = 0.1
-    """Share of each behavior's episodes held out to choose elites and draw curves."""
-    seed: int = 0
-    """Seed of the held-out episodes, the first weights and the batches."""
-
-    def schedule(self, weight: float | Array) -> risk.schedules.Schedule:
-        """The penalty's weight at each step, and where the optimizer starts afresh: none, then all of it."""
-        return risk.schedules.Step(weight, at=self.warmup_steps)
+RECORD_AXIS = "record"
 
 
 class Tables(NamedTuple):
@@ -62,10 +28,13 @@ class Tables(NamedTuple):
 
     inputs: Float32[Array, "record input"]
     outputs: Float32[Array, "record output"]
+    terminated: Bool[Array, " record"] | None
+    """Where an episode ended for good; None where no network learns it."""
     behavior: Int32[Array, " record"]
-    train_rows: Int32[Array, "fold train"]
-    train_count: UInt32[Array, " fold"]
+    sampler: Sampler
     normalizer: Normalizer
+    baseline: Float32[Array, " group"]
+    """Risk that is taken off each behavior's before the penalty compares them."""
 
 
 class Assignment(NamedTuple):
@@ -76,6 +45,7 @@ class Assignment(NamedTuple):
     penalty: Int[Array, ""]
     """Which entry of `penalties` (a static sequence) this network minimizes."""
     weight: Float[Array, ""]
+    learning_rate: Float[Array, ""]
 
 
 class TrainState(NamedTuple):
@@ -83,6 +53,8 @@ class TrainState(NamedTuple):
 
     network: Network
     optimizer: optax.OptState
+    group_dro: risk.group_dro.State
+    """Weights of the behaviors, `[output or 1, group]`; they move only under that penalty."""
 
 
 class StepInfo(NamedTuple):
@@ -92,107 +64,210 @@ class StepInfo(NamedTuple):
     """Risk of each behavior in the batch, mean over the outputs; 0 where absent."""
     present: Float[Array, " group"]
     bad: Float[Array, ""]
-    """1 if the objective or its gradient was not finite."""
+    """1 if the objective or its gradient was not finite: such a step changes nothing."""
+
+
+class Losses(NamedTuple):
+    """Of each record of a batch."""
+
+    penalized: Float[Array, "batch output"]
+    """The loss whose risks are penalized."""
+    scales: tuple[Float[Array, "batch output"], ...]
+    """Its derivatives with respect to dummy scales of the predictions, for the penalty "irm"."""
+    beside: Float[Array, " batch"]
+    """What the other heads learn from, without moving the trunk."""
+
+
+class Batch(NamedTuple):
+    """Records, as far as this device computes them."""
+
+    inputs: Float[Array, "batch input"]
+    outputs: Float[Array, "batch output"]
+    terminated: Bool[Array, " batch"] | None
+    behavior: Int[Array, " batch"]
+    mask: Bool[Array, " batch"] | None
+    """True where a record counts; None where all do."""
 
 
 def init(tables: Tables, assignment: Assignment, config: TrainConfig) -> TrainState:
     """A fresh network and optimizer for one assignment; the network depends on the assignment's key only."""
     network = init_network(
-        tables.inputs.shape[-1], tables.outputs.shape[-1], config.hidden, key=jax.random.fold_in(assignment.key, 2**31)
+        tables.inputs.shape[-1],
+        tables.outputs.shape[-1],
+        config.hidden,
+        gaussian=not config.deterministic,
+        terminates=tables.terminated is not None,
+        key=jax.random.fold_in(assignment.key, 2**31),
     )
-    return TrainState(network, optimizer(config).init(network))
+    rows = tables.outputs.shape[-1] if config.per_dimension else 1
+    nothing = jnp.zeros((rows, tables.baseline.shape[0]))
+    weights = risk.group_dro.init(risk.GroupMoments(nothing, nothing, nothing))
+    return TrainState(network, optax.scale_by_adam().init(_tree(network)), weights)
 
 
-def optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Adam's direction with decoupled weight decay on the matrices; `step` applies the learning rate."""
-    matrices = partial(jax.tree.map, lambda x: x.ndim > 1)
-    return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(config.weight_decay, mask=matrices))
+def take(
+    tables: Tables, rows: Int32[Array, " row"], mask: Bool[Array, " row"] | None = None, *, shards: int = 1
+) -> Batch:
+    """The records at these rows; over several shards, those that this device computes.
 
-
-def draw_rows(tables: Tables, assignment: Assignment, step: Int[Array, ""], batch: int) -> Int32[Array, " batch"]:
-    """Records of this step's batch: uniform, with replacement, from the fold's training rows.
-
-    The number of records of each behavior is random, as in any mini-batch of a pooled log. The draw depends on the
-    assignment's key and the step only. The remainder of 32 random bits favors no row by more than count / 2^32.
+    With shards > 1 the tables are cut along the mesh axis "record". Each device puts in the rows that it has, the sum
+    over the axis is the whole batch, and each device takes its part of it: what is sent is the batch, whatever the log.
     """
-    bits = jax.random.bits(jax.random.fold_in(assignment.key, step), (batch,), jnp.uint32)
-    return tables.train_rows[assignment.fold, (bits % tables.train_count[assignment.fold]).astype(jnp.int32)]
+    columns = (tables.inputs, tables.outputs, tables.terminated, tables.behavior)
+    if shards == 1:
+        return Batch(*jax.tree.map(lambda x: x[rows], columns), mask=mask)
+    own = tables.behavior.shape[0]
+    device = jax.lax.axis_index(RECORD_AXIS)
+    place = rows - device * own
+    here = (place >= 0) & (place < own)
+    part = -(-rows.shape[0] // shards)
+    mine = device * part + jnp.arange(part, dtype=jnp.int32)
+    counted = mine < rows.shape[0]
+    mine = jnp.minimum(mine, rows.shape[0] - 1)
+
+    def whole(x: Array) -> Array:
+        found = jnp.where(here.reshape(-1, *(1,) * (x.ndim - 1)), x[place.clip(0, own - 1)], jnp.zeros((), x.dtype))
+        summed = jax.lax.psum(found.astype(jnp.int32) if x.dtype == bool else found, RECORD_AXIS)
+        return summed.astype(x.dtype)[mine]
+
+    return Batch(*jax.tree.map(whole, columns), mask=counted if mask is None else counted & mask[mine])
 
 
 def record_losses(
     network: Network, normalizer: Normalizer, inputs: Float[Array, "batch input"], outputs: Float[Array, "batch output"],
-    loss: LossName,
-) -> tuple[Float[Array, "batch output"], Float[Array, "batch output"]]:  # fmt: skip
-    """Loss of each record and output whose risks are penalized, and the variance head's own loss.
+    loss: LossName, terminated: Bool[Array, " batch"] | None = None,
+) -> Losses:  # fmt: skip
+    """The losses of these records.
 
-    For "squared" the first is (mu - y)^2, and the second the NLL of the squared error held constant, so that the
-    variance is learned without moving the mean. For "nll" the first is the NLL and the second zero.
+    "squared" penalizes (mu - y)^2, and the variance head learns beside it from the NLL of the squared error held
+    constant, so that the variance is learned without moving the mean. "nll" and "beta_nll" penalize the likelihood.
     """
     x = (inputs - normalizer.input_mean[None]) / normalizer.input_std[None]
     y = (outputs - normalizer.output_mean[None]) / normalizer.output_std[None]
-    mean, log_var = apply_network(network, x, detach_variance=loss == "squared")
+    told = apply_network(network, x, detach_variance=loss == "squared")
+    mean, log_var = told.mean, told.log_var
     squared = jnp.square(mean - y)
+    beside = jnp.zeros(x.shape[0])
     if loss == "squared":
-        return squared, gaussian_nll(jax.lax.stop_gradient(squared), log_var)
-    return gaussian_nll(squared, log_var), jnp.zeros_like(squared)
+        penalized = squared
+        scales = (risk.squared_error_scale(mean, y),)
+        if network.log_var is not None:
+            beside = gaussian_nll(jax.lax.stop_gradient(squared), log_var).mean(-1)
+    else:
+        penalized = (gaussian_nll if loss == "nll" else beta_nll)(squared, log_var)
+        scales = risk.gaussian_nll_scales(mean, log_var, y)
+    if terminated is not None:
+        beside = beside + optax.sigmoid_binary_cross_entropy(told.stop, terminated.astype(jnp.float32))
+    return Losses(penalized, scales, beside)
 
 
 def batch_objective(
-    losses: Float[Array, "batch output"], behavior: Int[Array, " batch"], assignment: Assignment, weight: Float[Array, ""], *,
-    num_groups: int, penalties: Sequence[tuple[TrainedPenalty, bool]], per_dimension: bool, mask: Array | None = None,
+    losses: Losses, batch: Batch, assignment: Assignment, weight: Float[Array, ""], *,
+    baseline: Float[Array, " group"], group_dro: risk.group_dro.State,
+    penalties: Sequence[tuple[TrainedPenalty, bool]], per_dimension: bool, shards: int = 1,
 ) -> tuple[Float[Array, ""], risk.Moments]:  # fmt: skip
-    """The assignment's objective on these losses, and the moments it was made of (`[output, group]` or `[1, group]`)."""
-    columns = losses.T if per_dimension else losses.mean(-1)[None]
-    moments = risk.group_moments(columns, behavior, num_groups, mask)
+    """The assignment's objective on these losses, and the moments it was made of (`[output, group]` or `[1, group]`).
+
+    With several shards, the parts of all devices along the mesh axis "record" are one batch.
+    """
+
+    def moments_of(of_records: Array) -> risk.Moments:
+        columns = of_records.T if per_dimension else of_records.mean(-1)[None]
+        moments = risk.group_moments(columns, batch.behavior, baseline.shape[0], batch.mask)
+        return moments if shards == 1 else risk.all_reduce(moments, RECORD_AXIS)
+
+    moments = moments_of(losses.penalized)
+    scales = [moments_of(x) for x in losses.scales] if any(name == "irm" for name, _ in penalties) else None
+
+    def branch(penalty: TrainedPenalty, debiased: bool, _: None) -> Array:
+        above = risk.excess(moments, baseline) if penalty != "irm" else moments
+        value = risk.penalty_value
+        options = {"debiased": debiased, "state": group_dro if penalty == "group_dro" else None}
+        parts = scales if penalty == "irm" and scales is not None else [above]
+        return jnp.stack([value(part, penalty, **options) for part in parts]).sum(0)
+
     # One branch is taken per network when networks are mapped one by one, as on a CPU.
-    value = jax.lax.switch(
-        assignment.penalty,
-        [
-            partial(risk.objective, penalty=name, debiased=debiased, weight=weight, rescale=True)
-            for name, debiased in penalties
-        ],
-        moments,
+    penalty = jax.lax.switch(
+        assignment.penalty, [partial(branch, name, debiased) for name, debiased in penalties], None
     )
+    value = (risk.mean_risk(moments) + weight * penalty) / jnp.maximum(weight, 1.0)
     return value.mean(), moments
 
 
 def step(
     state: TrainState, tables: Tables, assignment: Assignment, number: Int[Array, ""], config: TrainConfig, *,
-    num_groups: int, penalties: Sequence[tuple[TrainedPenalty, bool]],
+    penalties: Sequence[tuple[TrainedPenalty, bool]], shards: int = 1,
 ) -> tuple[TrainState, StepInfo]:  # fmt: skip
     """One step of Adam on one network, under the penalty's weight of that step.
 
-    **Returns:** the next state, and `StepInfo`. Nothing raises inside: a non-finite objective or gradient is reported.
+    **Returns:** the next state, and `StepInfo`. Nothing raises inside: a step whose objective or gradient is not finite
+    is reported and changes nothing.
     """
-    rows = draw_rows(tables, assignment, number, config.batch)
+    rows = draw_rows(
+        tables.sampler, assignment.fold, number, config.batch, config.sampler,
+        bootstrap=config.bootstrap, key=assignment.key,
+    )  # fmt: skip
     normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
     weight = config.schedule(assignment.weight)(number)
+    batch = take(tables, rows, shards=shards)
 
     def total(network: Network) -> tuple[Array, risk.Moments]:
-        losses, variance_losses = record_losses(
-            network, normalizer, tables.inputs[rows], tables.outputs[rows], config.loss
-        )
+        losses = record_losses(network, normalizer, batch.inputs, batch.outputs, config.loss, batch.terminated)
         value, moments = batch_objective(
-            losses, tables.behavior[rows], assignment, weight,
-            num_groups=num_groups, penalties=penalties, per_dimension=config.per_dimension,
+            losses, batch, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro,
+            penalties=penalties, per_dimension=config.per_dimension, shards=shards,
         )  # fmt: skip
-        bounds = 0.01 * (network.max_log_var - network.min_log_var).mean()
-        if config.loss == "nll":
-            bounds = bounds / jnp.maximum(weight, 1.0)  # as the likelihood beside it is
-        return value + variance_losses.mean() + bounds, moments
+        if network.max_log_var is not None and network.min_log_var is not None:
+            bounds = 0.01 * (network.max_log_var - network.min_log_var).mean()
+            # As the likelihood beside it is.
+            value = value + (bounds if config.loss == "squared" else bounds / jnp.maximum(weight, 1.0))
+        beside = losses.beside if batch.mask is None else jnp.where(batch.mask, losses.beside, 0.0)
+        beside = beside.sum() / config.batch
+        return value + (beside if shards == 1 else jax.lax.psum(beside, RECORD_AXIS)), moments
 
     (value, moments), gradient = jax.value_and_grad(total, has_aux=True)(state.network)
+    if shards > 1:
+        # Every device differentiates the whole batch's sums: its part of the gradient comes once from each.
+        gradient = jax.lax.pmean(gradient, RECORD_AXIS)
     # Optax raises a float to an integer power, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
-        direction, opt_state = optimizer(config).update(gradient, state.optimizer, state.network)
-    rate = learning_rate(number, config)
-    network = jax.tree.map(lambda p, d: p - rate * d, state.network, direction)
+        direction, optimizer = optax.scale_by_adam().update(gradient, state.optimizer, _tree(state.network))
+    rate = assignment.learning_rate * rate_share(number, config)
+    network = jax.tree.map(
+        lambda p, d, decay: p - rate * (d + decay * p), state.network, direction, decays(state.network, config)
+    )
+    group_dro = state.group_dro
+    if any(name == "group_dro" for name, _ in penalties):
+        group_dro, _ = risk.group_dro.step(group_dro, risk.excess(moments, tables.baseline), eta=config.group_dro_eta)
     finite = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradient))
+    after = jax.tree.map(partial(jnp.where, finite), TrainState(network, optimizer, group_dro), state)
     present = (moments.count[0] > 0).astype(jnp.float32)
-    return TrainState(network, opt_state), StepInfo(moments.mean.mean(0), present, (~finite).astype(jnp.float32))
+    told = jnp.where(finite, moments.mean.mean(0), 0.0)
+    return after, StepInfo(told, jnp.where(finite, present, 0.0), (~finite).astype(jnp.float32))
 
 
-def learning_rate(number: Int[Array, ""], config: TrainConfig) -> Float[Array, ""]:
-    """Constant in the first phase, then a half cosine from the full rate to zero over the second."""
+def _tree(network: Network) -> Any:
+    """The network for optax, whose types know no None among parameters."""
+    return network
+
+
+def decays(network: Network, config: TrainConfig) -> Network:
+    """The decoupled weight decay of each parameter: its layer's for a matrix, none for others (a tree of numbers)."""
+    *hidden, last = config.decay_of_layers()
+    nothing = jax.tree.map(lambda _: 0.0, network)
+
+    def head(parameters: tuple | None) -> tuple | None:
+        return None if parameters is None else (last, 0.0)
+
+    return nothing._replace(
+        trunk=tuple((decay, 0.0) for decay in hidden),
+        mean=head(network.mean),
+        log_var=head(network.log_var),
+        stop=head(network.stop),
+    )
+
+
+def rate_share(number: Int[Array, ""], config: TrainConfig) -> Float[Array, ""]:
+    """Share of the learning rate: all of it in the first phase, then a half cosine to zero over the second."""
     progress = jnp.clip((number - config.warmup_steps) / max(config.steps, 1), 0.0, 1.0)
-    return config.learning_rate * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+    return 0.5 * (1.0 + jnp.cos(jnp.pi * progress))

@@ -93,6 +93,7 @@ def require_comparable(data: Transitions) -> None:
 def crossval(
     data: Transitions, config: CrossvalConfig | None = None, *,
     report: Callable[[Progress, list[Run]], None] | None = None, tick: Callable[[int, int], None] | None = None,
+    **more: Any,
 ) -> CrossvalTable:  # fmt: skip
     """Train with each behavior left out in turn, for each weight and seed, all as one program; choose the weight.
 
@@ -101,7 +102,7 @@ def crossval(
     - `data`: the log of two behaviors or more. With two, a fold trains on one, where every penalty is zero: then only
       ERM is trained, and no weight is chosen.
     - `config`: weights, seeds and training.
-    - `report` (also told the runs), `tick`: called while it trains, as by `train`.
+    - `report` (also told the runs), `tick` and what else `train` takes: `checkpoint`, ...
 
     **Returns:** `CrossvalTable`; all risks are squared errors of the ensemble's mean in units of the whole log's outputs, so
     that those of different folds can be compared.
@@ -122,7 +123,7 @@ def crossval(
         for seed in seeds
     ]
     tell = None if report is None else lambda progress: report(progress, runs)
-    sweep = train(data, runs, config, report=tell, tick=tick)
+    sweep = train(data, runs, config, report=tell, tick=tick, **more)
     scale = output_scale(data)
     # Every model on every record that it did not learn from: the behavior left out, and held-out episodes of the others.
     _, held_out = holdout(data, config.holdout, seed=config.seed)

@@ -7,7 +7,7 @@ import sys
 
 from worldrex.risk.frameworks import Array, Jax, NumpyLike, RiskError, TensorFlow, Torch
 
-__all__ = ["Array", "Framework", "RiskError", "framework_of"]
+__all__ = ["Array", "Framework", "RiskError", "bounds_of", "framework_of"]
 
 Framework = NumpyLike | Jax | Torch | TensorFlow
 
@@ -15,10 +15,19 @@ _FOUND: dict[str, Framework] = {}
 _OF_TYPE: dict[type, Framework] = {}
 
 
-def framework_of(x: Array) -> Framework:
+def bounds_of(x: Array, counted: Array | None) -> tuple[int | float, int | float] | None:
+    """The smallest and largest of the values that count; None where there are none, or they cannot be looked at now."""
+    mine = framework_of(x)
+    if counted is None or framework_of(counted) is mine:
+        return mine.bounds(x, counted)
+    values, where = mine.host(x), framework_of(counted).host(counted)
+    return None if values is None or where is None else framework_of(values).bounds(values, where)
+
+
+def framework_of(x: Array, name: str = "") -> Framework:
     """The operations for the framework that `x` comes from.
 
-    **Raises:** `RiskError` if `x` is not an array of NumPy, JAX, PyTorch or TensorFlow.
+    **Raises:** `RiskError`, with the argument's `name`, if `x` is not an array of NumPy, JAX, PyTorch or TensorFlow.
     """
     known = _OF_TYPE.get(type(x))
     if known is not None:
@@ -36,5 +45,6 @@ def framework_of(x: Array) -> Framework:
             _OF_TYPE[type(x)] = _FOUND[name]
             return _FOUND[name]
     raise RiskError(
-        f"expected an array of NumPy, JAX, PyTorch or TensorFlow, got {type(x).__module__}.{type(x).__qualname__}"
+        f"{name + ': ' if name else ''}expected an array of NumPy, JAX, PyTorch or TensorFlow, got "
+        f"{type(x).__module__}.{type(x).__qualname__}; convert it first"
     )

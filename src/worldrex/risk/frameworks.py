@@ -14,6 +14,9 @@ class RiskError(ValueError):
     """Arrays or names that `risk` cannot work with; the message says what came and what was expected."""
 
 
+LARGEST_ID = 2**31 - 1
+
+
 class NumpyLike:
     """NumPy, and JAX through `jax.numpy`, which has the same names."""
 
@@ -56,7 +59,20 @@ class NumpyLike:
 
     def integers(self, x: Array, like: Array) -> Array:
         del like
+        x = self.xp.asarray(x)
+        if x.dtype.itemsize == 8:
+            # What 32 bits cannot hold must not come out as another group's id.
+            x = self.xp.where((x < 0) | (x > LARGEST_ID), -1, x)
         return self.xp.asarray(x, self.xp.int32)
+
+    def is_float(self, x: Array) -> bool:
+        return bool(self.xp.issubdtype(x.dtype, self.xp.floating)) or str(x.dtype) == "bfloat16"
+
+    def floating(self, x: Array) -> Array:
+        return x if self.is_float(x) else self.xp.asarray(x, self.xp.float32)
+
+    def host(self, x: Array) -> Any:
+        return x
 
     def is_integer(self, x: Array) -> bool:
         return bool(self.xp.issubdtype(x.dtype, self.xp.integer))
@@ -117,6 +133,9 @@ class Jax(NumpyLike):
             )
         return x[chosen]
 
+    def host(self, x: Array) -> Any:
+        return None if isinstance(x, self.jax.core.Tracer) else sys.modules["numpy"].asarray(x)
+
     def bounds(self, x: Array, counted: Array | None) -> tuple[int | float, int | float] | None:
         if isinstance(x, self.jax.core.Tracer) or isinstance(counted, self.jax.core.Tracer):
             return None
@@ -171,6 +190,20 @@ class Torch:
 
     def integers(self, x: Array, like: Array) -> Array:
         return self.torch.as_tensor(_writable(x), device=like.device).long()
+
+    def is_float(self, x: Array) -> bool:
+        return x.dtype.is_floating_point
+
+    def floating(self, x: Array) -> Array:
+        return x if self.is_float(x) else x.float()
+
+    def host(self, x: Array) -> Any:
+        if self.torch.compiler.is_compiling():
+            return None
+        try:
+            return x.detach().cpu().numpy()
+        except RuntimeError:  # under `torch.func.vmap`, or on the meta device
+            return None
 
     def is_integer(self, x: Array) -> bool:
         dtype = x.dtype
@@ -274,7 +307,22 @@ class TensorFlow:
 
     def integers(self, x: Array, like: Array) -> Array:
         del like
+        x = self.tf.convert_to_tensor(x)
+        if x.dtype.size == 8:
+            x = self.tf.where((x < 0) | (x > LARGEST_ID), self.tf.cast(-1, x.dtype), x)
         return self.tf.cast(x, self.tf.int32)
+
+    def is_float(self, x: Array) -> bool:
+        return self.tf.as_dtype(x.dtype).is_floating
+
+    def floating(self, x: Array) -> Array:
+        return x if self.is_float(x) else self.tf.cast(x, self.tf.float32)
+
+    def host(self, x: Array) -> Any:
+        try:
+            return x.numpy()
+        except (AttributeError, NotImplementedError):  # inside `tf.function`: a symbolic tensor, a variable
+            return None
 
     def is_integer(self, x: Array) -> bool:
         return self.tf.as_dtype(x.dtype).is_integer

@@ -1,9 +1,10 @@
 """Group distributionally robust optimization: weights of the groups that follow their risks. `init` and `step`."""
 
+import math
 from typing import NamedTuple
 
-from worldrex.risk.arrays import Array, framework_of
-from worldrex.risk.moments import Moments
+from worldrex.risk.arrays import Array, RiskError, framework_of
+from worldrex.risk.moments import Moments, require_moments
 
 
 class State(NamedTuple):
@@ -24,8 +25,9 @@ class Info(NamedTuple):
 
 def init(m: Moments) -> State:
     """Equal weights for all groups of moments of this shape."""
+    require_moments(m)
     xp = framework_of(m.mean)
-    everywhere = xp.constant(m.mean * 0)
+    everywhere = xp.constant(m.count * 0)
     return State(everywhere - xp.log(xp.sum(everywhere + 1)))
 
 
@@ -34,15 +36,22 @@ def step(state: State, m: Moments, *, eta: float = 0.01) -> tuple[State, Info]:
 
         q_g proportional to q_g exp(eta R_g) over the present groups, which keep their sum; absent groups keep their q
 
+    A group whose risk is not finite counts as absent.
+
     Call it once for each optimizer step, with the moments of the *whole* batch (`merge` those of micro-batches first):
     once per micro-batch would raise the weights several times. In logarithms, so that no weight is lost to rounding.
 
     **Arguments:** `eta`, the step size, in units of 1/risk. **Returns:** the next `State`, and `Info`. No gradient flows
     through either. Source: Sagawa et al. 2020, algorithm 1, arXiv 1911.08731.
     """
+    require_moments(m)
+    if not 0 <= eta < math.inf:
+        raise RiskError(f"eta is {eta}; expected a finite step size of 0 or more")
     xp = framework_of(m.mean)
     mean = xp.constant(m.mean)
-    present = m.count > 0
+    # A risk that is not finite would stay in the weights for good: such a group counts as absent.
+    present = (m.count > 0) & (xp.abs(mean) < math.inf)
+    mean = xp.where(present, mean, xp.cast(0.0, mean))
     raised = state.log_q + xp.where(present, eta * mean, xp.cast(0.0, mean))
     log_q = xp.where(present, raised + _log_mass(state.log_q, present) - _log_mass(raised, present), state.log_q)
     state = State(log_q)

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from worldrex.risk import group_dro, penalties, risks
 from worldrex.risk.arrays import Array, RiskError, framework_of
-from worldrex.risk.moments import Moments
+from worldrex.risk.moments import Moments, require_moments
 
 PenaltyName = Literal["none", "variance", "std", "mad", "worst", "irm", "group_dro", "cvar", "quantile"]
 Reduce = Literal["mean", "sum", "pooled", "none"]
@@ -47,8 +47,14 @@ def state_of(options: Options) -> group_dro.State:
     return options.state
 
 
+def _nothing(m: Moments) -> Array:
+    """0 for each row, also where a risk is infinite, with a gradient of 0."""
+    xp = framework_of(m.mean)
+    return xp.sum(xp.finite(m.mean) * 0)[..., 0]
+
+
 _PENALTIES: dict[str, Callable[[Moments, Options], Array]] = {
-    "none": lambda m, options: framework_of(m.mean).sum(m.mean * 0)[..., 0],
+    "none": lambda m, options: _nothing(m),
     "variance": lambda m, options: penalties.variance(m, debiased=options.debiased),
     "std": lambda m, options: penalties.std(m, debiased=options.debiased),
     "mad": lambda m, options: penalties.mean_absolute_deviation(m),
@@ -62,7 +68,7 @@ _RISKS: dict[str, Callable[[Moments], Array]] = {
     "mean": risks.mean_risk,
     "sum": risks.sum_risk,
     "pooled": risks.pooled_risk,
-    "none": lambda m: framework_of(m.mean).sum(m.mean * 0)[..., 0],
+    "none": _nothing,
 }
 PENALTIES = tuple(_PENALTIES)
 """The names that `penalty` takes."""
@@ -85,6 +91,7 @@ def penalty_value(
 
     **Raises:** `RiskError` for a name that is not in `PENALTIES`.
     """
+    require_moments(m)
     require_known(penalty, _PENALTIES, "penalty")
     return _PENALTIES[penalty](m, Options(debiased, alpha, density, state))
 
@@ -124,21 +131,35 @@ def objective(
 
     Source: Krueger et al. 2021, arXiv 2003.00688.
     """
+    require_moments(m)
     require_known(reduce, _RISKS, "reduce")
     require_known(penalty, _PENALTIES, "penalty")
+    require_weight(weight)
     if (penalty == "irm") != (scales is not None):
         raise RiskError(
-            "penalty 'irm' and `scales` go together: give the moments of the derivatives with respect to each scale"
+            "penalty 'irm' and `scales` go together: give group_moments of the derivatives with respect to each scale, as of "
+            "squared_error_scale or gaussian_nll_scales"
         )
     xp = framework_of(m.mean)
     weight = xp.cast(weight, m.mean)
     options = Options(debiased, alpha, density, state)
     parts = [m] if scales is None else [scales] if isinstance(scales, Moments) else list(scales)
+    if not parts:
+        raise RiskError("scales is empty; expected the moments of the derivatives with respect to one scale or more")
+    for part in parts:
+        require_moments(part, "scales")
     value: Any = _RISKS[reduce](m) + weight * sum(_PENALTIES[penalty](part, options) for part in parts)
     return value / xp.where(weight > 1, weight, xp.cast(1.0, m.mean)) if rescale else value
 
 
+def require_weight(weight: object) -> None:
+    """Raise `RiskError` for a weight that is neither a number nor an array."""
+    if isinstance(weight, bool | str) or weight is None or callable(weight):
+        hint = "; call the schedule with the step" if callable(weight) else ""
+        raise RiskError(f"weight is {weight!r}; expected a number or an array [...]{hint}")
+
+
 def require_known(name: str, known: dict[str, Any], what: str) -> None:
     """Raise `RiskError` for a name that is not among the known ones."""
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise RiskError(f"unknown {what} {name!r}; expected one of {', '.join(known)}")

@@ -54,6 +54,8 @@ def mean_over_models(m: Moments, *, absent: Literal["skip", "zero"] = "skip") ->
     **Arguments:** `absent`: "skip", where a row without records of a group has no say in it, or "zero", the seed
     notebook's convention, which counts such a row as a risk of 0. A group that no row has gets 0.
     """
+    if absent not in ("skip", "zero"):
+        raise RiskError(f"unknown absent {absent!r}; expected skip, zero")
     xp = framework_of(m.mean)
     one, zero = xp.cast(1.0, m.mean), xp.cast(0.0, m.mean)
     rows = xp.sum_over_models(xp.where(m.count > 0, one, one if absent == "zero" else zero))

@@ -11,7 +11,8 @@ def rows_of_group(data: Array, groups: Array, group: int) -> Array:
     **Returns:** `[row, ...]`, in the framework of `data`. **Raises:** `RiskError` for lengths that differ, and under
     JAX's `jit`, where the number of rows cannot be known: give `group_moments` a mask there.
     """
-    xp = framework_of(data)
+    xp = framework_of(data, "data")
+    framework_of(groups, "groups")
     length = data.shape[0]
     if tuple(groups.shape) not in ((length,), (length, 1)):
         raise RiskError(f"groups has shape {tuple(groups.shape)}; expected ({length},), one id for each row of data")

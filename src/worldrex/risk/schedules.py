@@ -40,6 +40,7 @@ class Step:
 
     def __call__(self, step: int | Array) -> Any:
         """The weight at a step."""
+        step = _number(step)
         return _choose(step >= self.at, self.weight, self.before, step)
 
     @property
@@ -64,6 +65,7 @@ class Ramp:
 
     def __call__(self, step: int | Array) -> Any:
         """The weight at a step."""
+        step = _number(step)
         share = (step - self.start) / (self.stop - self.start)
         inside = self.before + share * (self.weight - self.before)
         up_to = _choose(step >= self.stop, self.weight, inside, step)
@@ -78,7 +80,13 @@ class Ramp:
 Schedule = Constant | Step | Ramp
 
 
+def _number(step: int | Array) -> Any:
+    """A Python number as it is; an array of integers as floats."""
+    return step if isinstance(step, int | float) else framework_of(step, "step").floating(step)
+
+
 def _choose(condition: Any, this: Any, other: Any, step: int | Array) -> Any:
     if isinstance(condition, bool):
         return this if condition else other
-    return framework_of(step).where(condition, this, other)
+    xp = framework_of(step)
+    return xp.where(condition, xp.cast(this, step), xp.cast(other, step))

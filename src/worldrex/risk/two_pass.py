@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from worldrex.risk import group_dro, penalties, risks
-from worldrex.risk.arrays import Array, framework_of
-from worldrex.risk.moments import Moments
+from worldrex.risk.arrays import Array, RiskError, framework_of
+from worldrex.risk.moments import GroupMoments, Moments, check_records, require_moments
 from worldrex.risk.objectives import (
     CVAR_ALPHA,
     QUANTILE_ALPHA,
@@ -17,6 +17,7 @@ from worldrex.risk.objectives import (
     PenaltyName,
     Reduce,
     require_known,
+    require_weight,
     state_of,
 )
 
@@ -60,6 +61,20 @@ def record_weights(
     """
     require_known(penalty, _SLOPES, "penalty")
     require_known(reduce, _RISK_SLOPES, "reduce")
+    require_moments(m)
+    require_weight(weight)
+    if penalty == "irm" and reduce != "none":
+        raise RiskError(
+            "penalty 'irm' is of the derivatives, and the risk of the losses: call record_weights with penalty='none' and the "
+            "losses, and with penalty='irm', reduce='none', the derivatives and their moments"
+        )
+    check_records(losses, groups, m.mean.shape[-1], mask, weights)
+    if tuple(losses.shape[:-1]) != tuple(m.mean.shape[:-1]):
+        raise RiskError(
+            f"losses has shape {tuple(losses.shape)} and m {tuple(m.mean.shape)}; expected the same leading axes in both"
+        )
+    if (weights is None) != isinstance(m, GroupMoments):
+        raise RiskError("weights and weighted moments go together: give the weights in both passes, or in none")
     xp = framework_of(losses)
     values = xp.constant(xp.accumulator(losses))
     m = type(m)(*map(xp.constant, m))

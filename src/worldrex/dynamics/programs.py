@@ -1,0 +1,213 @@
+"""A sweep's compiled programs: each maps the single-network functions over the networks that each device holds."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int32
+
+from worldrex.dynamics.selection import Best, better, no_best
+from worldrex.dynamics.settings import TrainConfig, TrainedPenalty
+from worldrex.dynamics.training import (
+    RECORD_AXIS,
+    Assignment,
+    StepInfo,
+    Tables,
+    TrainState,
+    batch_objective,
+    init,
+    record_losses,
+    step,
+    take,
+)
+
+NETWORK_AXIS = "network"
+T = TypeVar("T")
+
+
+class Holdout(NamedTuple):
+    """The held-out rows of each fold."""
+
+    rows: Int32[Array, "fold holdout"]
+    number: Int32[Array, " fold"]
+
+
+class Networks(NamedTuple):
+    """Everything that training changes, a leading `network` axis on each."""
+
+    state: TrainState
+    best: Best
+    learning_rate: Float[Array, " network"]
+
+
+class Judged(NamedTuple):
+    """What an evaluation on held-out episodes finds of each network."""
+
+    risk: Float[Array, "*network group"]
+    objective: Float[Array, "*network"]
+    penalty: Float[Array, "*network"]
+
+
+class Programs(NamedTuple):
+    """Compiled ahead of time; `order` and `active` say which of its networks each device works on."""
+
+    begin: Callable[..., Networks]
+    restart: Callable[..., Networks]
+    advance: Callable[..., tuple[Networks, StepInfo]]
+    evaluate: Callable[..., tuple[Networks, Judged]]
+
+
+def compile_programs(
+    mesh: Mesh, tables: Tables, held: Holdout, assignments: Assignment, config: TrainConfig,
+    penalties: Sequence[tuple[TrainedPenalty, bool]], at_once: int,
+) -> Programs:  # fmt: skip
+    """The programs of this sweep.
+
+    On each device `at_once` networks are trained side by side (vmap), one group of them after the other. Networks are
+    independent, so which ones share a group changes nothing. A network that is not among the `active` first of `order`
+    costs nothing and stays as it is.
+    """
+    shards = mesh.shape[RECORD_AXIS]
+    share = partial(step, config=config, penalties=penalties, shards=shards)
+
+    def each(function: Callable[..., T], networks: Any, out: T, order: Array, active: Array) -> T:
+        """`function` of the active networks, a group at a time, written over `out`."""
+        total = order.shape[0]
+
+        def group(number: Array, out: T) -> T:
+            places = number * at_once + jnp.arange(at_once, dtype=jnp.int32)
+            # Beyond the active ones: computed along, and written nowhere.
+            chosen = jnp.where(places < active[0], order[jnp.minimum(places, total - 1)], total)
+            mine = jax.tree.map(lambda x: x[jnp.minimum(chosen, total - 1)], networks)
+            if at_once == 1:
+                told = jax.tree.map(lambda x: x[None], function(*jax.tree.map(lambda x: x[0], mine)))
+            else:
+                told = jax.vmap(function)(*mine)
+            return jax.tree.map(lambda x, y: x.at[chosen].set(y, mode="drop"), out, told)
+
+        return jax.lax.fori_loop(0, (active[0] + at_once - 1) // at_once, group, out)
+
+    def begin(tables: Tables, assignments: Assignment) -> Networks:
+        def one(assignment: Assignment) -> Networks:
+            state = init(tables, assignment, config)
+            return Networks(state, no_best(state.network, tables.baseline.shape[0]), assignment.learning_rate)
+
+        return jax.lax.map(one, assignments)
+
+    groups = tables.baseline.shape[0]
+
+    def restart(networks: Networks) -> Networks:
+        state = networks.state._replace(optimizer=jax.tree.map(jnp.zeros_like, networks.state.optimizer))
+        return networks._replace(state=state, best=jax.vmap(partial(no_best, num_groups=groups))(state.network))
+
+    def advance(
+        networks: Networks,
+        tables: Tables,
+        assignments: Assignment,
+        order: Array,
+        active: Array,
+        first: Array,
+        last: Array,
+    ) -> tuple[Networks, StepInfo]:
+        def one(networks: Networks, assignment: Assignment) -> tuple[Networks, StepInfo]:
+            assignment = assignment._replace(learning_rate=networks.learning_rate)
+
+            def body(number: Array, carry: tuple) -> tuple:
+                state, sums = carry
+                state, info = share(state, tables, assignment, number)
+                return state, jax.tree.map(jnp.add, sums, info)
+
+            state, sums = jax.lax.fori_loop(first, last, body, (networks.state, _no_info(tables)))
+            return networks._replace(state=state), sums
+
+        nothing = jax.tree.map(lambda x: jnp.zeros((order.shape[0], *x.shape)), _no_info(tables))
+        return each(one, (networks, assignments), (networks, nothing), order, active)
+
+    def evaluate(
+        networks: Networks,
+        tables: Tables,
+        held: Holdout,
+        assignments: Assignment,
+        order: Array,
+        active: Array,
+        now: Array,
+    ) -> tuple[Networks, Judged]:
+        def one(networks: Networks, assignment: Assignment) -> tuple[Networks, Judged]:
+            judged = _judge(networks.state, assignment, tables, held, config, penalties, shards)
+            best = better(networks.best, networks.state.network, judged.objective, judged.risk, now)
+            return networks._replace(best=best), judged
+
+        count = order.shape[0]
+        nothing = Judged(*(jnp.full(shape, jnp.nan) for shape in ((count, groups), (count,), (count,))))
+        return each(one, (networks, assignments), (networks, nothing), order, active)
+
+    def program(function: Callable, *specs: Any) -> jax.stages.Wrapped:
+        return jax.jit(jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=P(NETWORK_AXIS), check_vma=False))
+
+    mine, everywhere = P(NETWORK_AXIS), P()
+    cut = tables_spec(tables, shards)
+    begin_program = program(begin, cut, mine).lower(tables, assignments).compile()
+    networks = begin_program(tables, assignments)
+    order = assignments.fold
+    active = jax.device_put(jnp.ones(mesh.shape[NETWORK_AXIS], jnp.int32), jax.NamedSharding(mesh, mine))
+    now = jnp.int32(0)
+    return Programs(
+        begin=begin_program,
+        restart=program(restart, mine).lower(networks).compile(),
+        advance=program(advance, mine, cut, mine, mine, mine, everywhere, everywhere)
+        .lower(networks, tables, assignments, order, active, now, now).compile(),
+        evaluate=program(evaluate, mine, cut, everywhere, mine, mine, mine, everywhere)
+        .lower(networks, tables, held, assignments, order, active, now).compile(),
+    )  # fmt: skip
+
+
+def tables_spec(tables: Tables, shards: int) -> Tables:
+    """How the tables lie over the mesh: the records cut into shards, all else everywhere."""
+    spec = jax.tree.map(lambda _: P(), tables)
+    if shards == 1:
+        return spec
+    records = P(RECORD_AXIS)
+    return spec._replace(
+        inputs=records,
+        outputs=records,
+        behavior=records,
+        terminated=None if tables.terminated is None else records,
+    )
+
+
+def _no_info(tables: Tables) -> StepInfo:
+    groups = jnp.zeros(tables.baseline.shape[0])
+    return StepInfo(groups, groups, jnp.zeros(()))
+
+
+def _judge(
+    state: TrainState, assignment: Assignment, tables: Tables, held: Holdout, config: TrainConfig,
+    penalties: Sequence[tuple[TrainedPenalty, bool]], shards: int,
+) -> Judged:  # fmt: skip
+    rows = held.rows[assignment.fold]
+    mask = jnp.arange(rows.shape[0], dtype=jnp.int32) < held.number[assignment.fold]
+    normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
+    batch = take(tables, rows, mask, shards=shards)
+    losses = record_losses(state.network, normalizer, batch.inputs, batch.outputs, config.loss, batch.terminated)
+    # The weights of group_dro move: the worst risk, towards which they move, means the same at every evaluation.
+    steady: list[tuple[TrainedPenalty, bool]] = [
+        ("worst", debiased) if name == "group_dro" else (name, debiased) for name, debiased in penalties
+    ]
+
+    def objective(weight: Float[Array, ""]) -> tuple[Array, Any]:
+        return batch_objective(
+            losses, batch, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro,
+            penalties=steady, per_dimension=config.per_dimension, shards=shards,
+        )  # fmt: skip
+
+    weight = assignment.weight
+    value, moments = objective(weight)
+    plain, _ = objective(jnp.float32(0.0))
+    risks = jnp.where(moments.count.min(0) > 0, moments.mean.mean(0), jnp.nan)
+    # The objective is rescaled by max(1, weight): risk + weight * penalty over that.
+    penalty = (value * jnp.maximum(weight, 1.0) - plain) / jnp.where(weight > 0, weight, 1.0)
+    return Judged(risks, value, jnp.where(weight > 0, penalty, 0.0))
