@@ -63,10 +63,14 @@ def log(records: int, *, episode: int = 100) -> Any:
         return rng.standard_normal(shape, np.float32)
 
     number = np.arange(records)
-    obs = normal(records, OBS)
+    states = np.empty((records // episode, episode + 1, OBS), np.float32)
+    states[:, 0] = normal(len(states), OBS)
+    for place in range(episode):
+        states[:, place + 1] = 0.9 * states[:, place] + 0.4 * normal(len(states), OBS)
+    obs, next_obs = (np.ascontiguousarray(part.reshape(-1, OBS)) for part in (states[:, :-1], states[:, 1:]))
     return Transitions(
-        obs, normal(records, ACT), normal(records), obs + normal(records, OBS), np.zeros(records, bool),
-        np.zeros(records, bool), (number // episode).astype(np.int32), (number * 4 // records).astype(np.int32), tuple("abcd"),
+        obs, normal(records, ACT), normal(records), next_obs, np.zeros(records, bool), number % episode == episode - 1,
+        (number // episode).astype(np.int32), (number * 4 // records).astype(np.int32), tuple("abcd"),
     )  # fmt: skip
 
 
