@@ -81,17 +81,16 @@ def step_alone(rounds: int) -> dict[str, Any]:
     from jax.sharding import NamedSharding
     from jax.sharding import PartitionSpec as P
 
-    from worldrex.dynamics import Run, TrainConfig
-    from worldrex.dynamics import sweep as sweeps
+    from worldrex.dynamics import Run, TrainConfig, layout
     from worldrex.dynamics.programs import NETWORK_AXIS, compile_programs
 
     data = log(20_000)
     config = TrainConfig(hidden=(WIDTH,) * DEPTH, batch=BATCH, warmup_steps=0, steps=10**6)
 
     def stepper(penalty: Any) -> tuple[Callable[[], None], float]:
-        mesh = sweeps._mesh(1)
-        tables, held = sweeps._tables(data, [None, None], config)
-        assignments = sweeps._assignments(
+        mesh = layout.mesh_of(1)
+        tables, held = layout.tables_of(data, [None, None], config)
+        assignments = layout.assignments_of(
             [Run(penalty, 10.0)], [None], [(penalty, True)], config, mesh.shape[NETWORK_AXIS]
         )
         place = NamedSharding(mesh, P(NETWORK_AXIS))
@@ -100,7 +99,7 @@ def step_alone(rounds: int) -> dict[str, Any]:
         started = time.perf_counter()
         programs = compile_programs(mesh, tables, held, assignments, config, ((penalty, True),), 1)
         compiling = time.perf_counter() - started
-        order, active = sweeps._line_up(np.ones(assignments.fold.shape[0], bool), mesh, place)
+        order, active = layout.line_up(np.ones(assignments.fold.shape[0], bool), mesh, place)
         state = {"networks": programs.begin(tables, assignments)}
 
         def advance() -> None:

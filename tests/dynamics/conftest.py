@@ -18,7 +18,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from tests.dynamics.gust import gust_log
 from worldrex.data import Transitions
-from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, sweep, train
+from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, layout, sweep, train
 from worldrex.dynamics.programs import compile_programs
 from worldrex.dynamics.settings import TrainedPenalty
 from worldrex.dynamics.training import Assignment, StepInfo, Tables, TrainState, init, step
@@ -140,8 +140,8 @@ def stepper_of(log: Transitions, config: TrainConfig, *, penalty: TrainedPenalty
     """`init` and `step` for that configuration."""
     penalties: tuple[tuple[TrainedPenalty, bool], ...] = ((penalty, True),)
     run = replace(COMPANY[2], penalty=penalty)
-    tables, _ = sweep._tables(log, [None, 2], config)
-    assignment = jax.tree.map(lambda x: x[1], sweep._assignments([run], [None, 2], penalties, config, 1))
+    tables, _ = layout.tables_of(log, [None, 2], config)
+    assignment = jax.tree.map(lambda x: x[1], layout.assignments_of([run], [None, 2], penalties, config, 1))
     first = jax.jit(partial(init, config=config))
     next_step = jax.jit(partial(step, config=config, penalties=penalties))
     return Stepper(

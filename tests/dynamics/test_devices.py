@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.dynamics.conftest import arrays
-from worldrex.dynamics import TrainConfig, TrainingError, sweep
+from worldrex.dynamics import Sweep, TrainConfig, TrainingError, layout
 
 SCRIPT = """
 import sys
@@ -37,7 +37,7 @@ CONFIG = TrainConfig(members=1, elites=1, hidden=(16,), batch=60, warmup_steps=2
 SHARED = (1, 2, 8)
 
 
-def left(path: str, trained: sweep.Sweep) -> None:
+def left(path: str, trained: Sweep) -> None:
     """Leave all that a sweep tells in a file."""
     np.savez(path, *arrays(trained))
 
@@ -91,4 +91,4 @@ def test_the_mean_of_the_devices_own_penalties_is_another_objective(
 
 def test_devices_that_cannot_be_shared_out_are_refused() -> None:
     with pytest.raises(TrainingError, match=r"devices cannot be shared out 3000 to a batch"):
-        sweep._mesh(3000)
+        layout.mesh_of(3000)

@@ -11,8 +11,7 @@ import pytest
 from tests.dynamics.conftest import SMALL, same_bits
 from tests.dynamics.gust import gust_log
 from worldrex.data import Transitions
-from worldrex.dynamics import Run, Sweep, TrainConfig, WorldModel, fit_runs, load_model
-from worldrex.dynamics import sweep as sweep_module
+from worldrex.dynamics import Run, Sweep, TrainConfig, WorldModel, fit_runs, layout, load_model
 from worldrex.dynamics.settings import TrainedPenalty
 from worldrex.risk import PENALTIES
 
@@ -90,9 +89,9 @@ def test_ends_are_learned_where_there_are_some_and_asked_for(trained: Trained, t
 
 
 def test_a_log_without_ends_has_no_head_for_them() -> None:
-    tables, _ = sweep_module._tables(gust_log(2), [None, None], BRISK)
+    tables, _ = layout.tables_of(gust_log(2), [None, None], BRISK)
     assert tables.terminated is None
-    tables, _ = sweep_module._tables(ending(gust_log(2)), [None, None], replace(BRISK, termination="none"))
+    tables, _ = layout.tables_of(ending(gust_log(2)), [None, None], replace(BRISK, termination="none"))
     assert tables.terminated is None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.dynamics.conftest import COMPANY, SMALL, TARGET, Company, Stepper, arrays, optimized, same_bits
 from worldrex.data import Transitions, holdout
-from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, sweep, train
+from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, layout, sweep, train
 from worldrex.dynamics.normalizer import fit_normalizer
 
 NONE, ERM, HEAVY, TARGETED, PLAIN = range(len(COMPANY))
@@ -205,12 +205,12 @@ def test_a_fold_without_records_is_refused(log: Transitions):
 
 def test_networks_of_one_run_have_their_own_keys():
     config = TrainConfig(members=2, elites=1)
-    assignments = sweep._assignments(
+    assignments = layout.assignments_of(
         [Run(seed=0), Run(seed=0, weight=1.0), Run(seed=1)], [None], [("variance", True)], config, 4
     )
     keys = np.asarray(jax.random.key_data(assignments.key))
     assert len(keys) == 8  # as many for each of four devices
-    keys, weights = keys[sweep._spread(8, 4)], np.asarray(assignments.weight)[sweep._spread(8, 4)]
+    keys, weights = keys[layout.slots_of(8, 4)], np.asarray(assignments.weight)[layout.slots_of(8, 4)]
     assert same_bits(keys[:2], keys[2:4])  # another weight: the same first weights and records
     assert len(np.unique(keys[[0, 1, 4, 5]], axis=0)) == 4
     np.testing.assert_array_equal(weights, [100, 100, 1, 1, 100, 100, 100, 100])
@@ -218,8 +218,8 @@ def test_networks_of_one_run_have_their_own_keys():
 
 
 def test_a_runs_members_are_dealt_out_to_all_devices():
-    slots = sweep._spread(12, 4)
+    slots = layout.slots_of(12, 4)
     assert sorted(slots) == list(range(12))
     device = slots // 3
     np.testing.assert_array_equal(device, np.arange(12) % 4)
-    np.testing.assert_array_equal(sweep._spread(5, 1), np.arange(5))
+    np.testing.assert_array_equal(layout.slots_of(5, 1), np.arange(5))

@@ -13,16 +13,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Bool, Float32, Int, Int32
+from jaxtyping import Array, Bool, Float32, Int
 
-from worldrex.data import Transitions, holdout
+from worldrex.data import Transitions
 from worldrex.dynamics.checkpoint import Position, newest, write
 from worldrex.dynamics.ensemble import Network
-from worldrex.dynamics.normalizer import Normalizer, fit_normalizer
-from worldrex.dynamics.programs import NETWORK_AXIS, Holdout, Judged, Networks, compile_programs, tables_spec
-from worldrex.dynamics.samplers import sampler_of
+from worldrex.dynamics.layout import assignments_of, line_up, mesh_of, slots_of, tables_of
+from worldrex.dynamics.normalizer import Normalizer
+from worldrex.dynamics.programs import NETWORK_AXIS, Judged, Networks, compile_programs, tables_spec
 from worldrex.dynamics.settings import (
     Run,
     TrainConfig,
@@ -31,7 +31,6 @@ from worldrex.dynamics.settings import (
     require_one_per_behavior,
     require_trainable,
 )
-from worldrex.dynamics.training import RECORD_AXIS, Assignment, Tables
 
 REPORT_STEPS = 500
 STRETCH = 100
@@ -124,9 +123,9 @@ def train(
     penalties: tuple[tuple[TrainedPenalty, bool], ...] = tuple(
         dict.fromkeys((run.penalty, run.debiased) for run in runs)
     )
-    mesh = _mesh(devices_per_batch)
-    tables, held = _tables(data, folds, config, devices_per_batch)
-    assignments = _assignments(runs, folds, penalties, config, mesh.shape[NETWORK_AXIS])
+    mesh = mesh_of(devices_per_batch)
+    tables, held = tables_of(data, folds, config, devices_per_batch)
+    assignments = assignments_of(runs, folds, penalties, config, mesh.shape[NETWORK_AXIS])
     place = NamedSharding(mesh, P(NETWORK_AXIS))
     spec = jax.tree.map(lambda s: NamedSharding(mesh, s), tables_spec(tables, devices_per_batch))
     tables, held = jax.device_put(tables, spec), jax.device_put(held, NamedSharding(mesh, P()))
@@ -142,7 +141,7 @@ def train(
     lead = (len(runs), config.members)
     real = lead[0] * lead[1]
 
-    slots = _spread(count, mesh.shape[NETWORK_AXIS])[:real]
+    slots = slots_of(count, mesh.shape[NETWORK_AXIS])[:real]
 
     def per_run(x: Array | np.ndarray) -> np.ndarray:
         return np.asarray(x)[slots].reshape(*lead, *x.shape[1:])
@@ -167,7 +166,7 @@ def train(
             networks, sound = jax.device_put((networks, sound), place)
     if begins is not None:
         begins(begun)
-    order, active = _line_up(told.active, mesh, place)
+    order, active = line_up(told.active, mesh, place)
     saved = time.monotonic()
     seen: list[tuple[np.ndarray, np.ndarray]] = []
     for start, stop in pairwise(stops):
@@ -176,7 +175,7 @@ def train(
         if start in resets:
             networks, sound = programs.restart(networks), programs.restart(sound)
             told = told._replace(active=np.ones(count, bool))
-            order, active = _line_up(told.active, mesh, place)
+            order, active = line_up(told.active, mesh, place)
         networks, info = programs.advance(
             networks, tables, assignments, order, active, jnp.int32(start), jnp.int32(stop)
         )
@@ -197,7 +196,7 @@ def train(
             if config.patience is not None and stop > max(resets, default=0) and stop < total:
                 stale = np.asarray(networks.best.stale)
                 told = told._replace(active=told.active & (stale < config.patience))
-                order, active = _line_up(told.active, mesh, place)
+                order, active = line_up(told.active, mesh, place)
             if report is not None:
                 report(
                     Progress(
@@ -227,30 +226,6 @@ def train(
         skipped=per_run(told.skipped),
         compile_seconds=compile_seconds,
     )
-
-
-def _mesh(devices_per_batch: int) -> Mesh:
-    devices = np.array(jax.devices())
-    if devices.size % devices_per_batch:
-        raise TrainingError(
-            f"{devices.size} devices cannot be shared out {devices_per_batch} to a batch; choose a number that divides them."
-        )
-    return Mesh(
-        devices.reshape(-1, devices_per_batch), (NETWORK_AXIS, RECORD_AXIS), axis_types=(AxisType.Auto, AxisType.Auto)
-    )
-
-
-def _spread(count: int, devices: int) -> Int[np.ndarray, " network"]:
-    """The slot of each network: dealt out to the devices in turn, so that networks which stop early stop everywhere."""
-    number = np.arange(count)
-    return number % devices * (count // devices) + number // devices
-
-
-def _line_up(active: Bool[np.ndarray, " slot"], mesh: Mesh, place: NamedSharding) -> tuple[Array, Array]:
-    """On each device, its own networks' places with the active ones first, and how many these are."""
-    of_device = active.reshape(mesh.shape[NETWORK_AXIS], -1)
-    order = np.argsort(~of_device, axis=1, kind="stable").astype(np.int32).reshape(-1)
-    return jax.device_put((jnp.asarray(order), jnp.asarray(of_device.sum(1).astype(np.int32))), place)
 
 
 def _remember(
@@ -323,71 +298,3 @@ def _largest(data: Transitions, left_out: int | None) -> str:
         found.append((size[place], name if name == "reward" else f"{name}[:, {place}]"))
     size, name = max(found)
     return f"{size:.3g} standard deviations from the mean of {name}"
-
-
-def _tables(
-    data: Transitions, folds: Sequence[int | None], config: TrainConfig, shards: int = 1
-) -> tuple[Tables, Holdout]:
-    inputs = np.concatenate([data.obs, data.action], 1)
-    with np.errstate(over="ignore"):
-        outputs = np.concatenate([data.next_obs - data.obs, data.reward[:, None]], 1)
-    if not np.isfinite(outputs).all():
-        raise TrainingError(
-            f"next_obs - obs is not finite in float32, first at row {int(np.argmin(np.isfinite(outputs).all(1)))}. Look for "
-            "huge values with `worldrex describe`, or change the unit."
-        )
-    train_rows, holdout_rows = holdout(data, config.holdout, seed=config.seed)
-
-    def rows_of(rows: np.ndarray, fold: int | None) -> np.ndarray:
-        kept = rows if fold is None else rows[data.behavior[rows] != fold]
-        if not len(kept):
-            raise TrainingError(f"no records are left when {data.behavior_names[fold or 0]!r} is left out")
-        return kept
-
-    kept = [rows_of(train_rows, fold) for fold in folds]
-    held = [rows_of(holdout_rows, fold) for fold in folds]
-    normalizers = [fit_normalizer(inputs[rows], outputs[rows]) for rows in kept]
-    learned = config.termination == "learned" and bool(data.terminated.any())
-    short = -len(data) % shards  # rows that nobody draws, so that the shards are alike
-
-    def column(x: np.ndarray) -> Array:
-        return jnp.asarray(np.pad(x, ((0, short), *[(0, 0)] * (x.ndim - 1))) if short else x)
-
-    tables = Tables(
-        inputs=column(inputs),
-        outputs=column(outputs),
-        terminated=column(data.terminated) if learned else None,
-        behavior=column(data.behavior),
-        sampler=sampler_of(kept, data.behavior, data.num_behaviors, config.sampler, config.behavior_weights),
-        normalizer=jax.tree.map(lambda *x: jnp.stack(x), *normalizers),
-        baseline=jnp.asarray(config.baselines or np.zeros(data.num_behaviors), jnp.float32),
-    )
-    return tables, Holdout(_padded(held), jnp.array([len(rows) for rows in held], jnp.int32))
-
-
-def _padded(rows: Sequence[np.ndarray]) -> Int32[Array, "fold row"]:
-    out = np.zeros((len(rows), max(len(r) for r in rows)), np.int32)
-    for i, r in enumerate(rows):
-        out[i, : len(r)] = r
-    return jnp.asarray(out)
-
-
-def _assignments(
-    runs: Sequence[Run], folds: Sequence[int | None], penalties: Sequence[tuple[TrainedPenalty, bool]],
-    config: TrainConfig, num_devices: int,
-) -> Assignment:  # fmt: skip
-    """Each network's, in the order of their slots."""
-    keys = [jax.random.key(run.seed) for run in runs]
-    of_network = [(r, m) for r in range(len(runs)) for m in range(config.members)]
-    # Every device gets as many: the last one is trained more than once where that does not come out even.
-    of_network += of_network[-1:] * (-len(of_network) % num_devices)
-    slots = _spread(len(of_network), num_devices)
-    of_slot = [of_network[number] for number in np.argsort(slots)]
-    rates = [config.learning_rate if run.learning_rate is None else run.learning_rate for run in runs]
-    return Assignment(
-        key=jnp.stack([jax.random.fold_in(keys[r], m) for r, m in of_slot]),
-        fold=jnp.array([folds.index(runs[r].left_out) for r, _ in of_slot], jnp.int32),
-        penalty=jnp.array([penalties.index((runs[r].penalty, runs[r].debiased)) for r, _ in of_slot], jnp.int32),
-        weight=jnp.array([runs[r].weight for r, _ in of_slot], jnp.float32),
-        learning_rate=jnp.array([rates[r] for r, _ in of_slot], jnp.float32),
-    )

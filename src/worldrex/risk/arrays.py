@@ -5,7 +5,9 @@ An array can only come from a framework that its caller has imported, so `sys.mo
 
 import sys
 
-from worldrex.risk.frameworks import Array, Jax, NumpyLike, RiskError, TensorFlow, Torch
+from worldrex.risk.numpy_arrays import Array, Jax, NumpyLike, RiskError
+from worldrex.risk.tensorflow_arrays import TensorFlow
+from worldrex.risk.torch_arrays import Torch
 
 __all__ = ["Array", "Framework", "RiskError", "bounds_of", "framework_of"]
 
