@@ -229,7 +229,7 @@ def widened(logs: dict[str, Path], folder: Path) -> Path:
         ("--crossval.elites 3", ["elites is 3 of 2 members"]),
         ("--fit.hidden 0", ["hidden is (0,)", "1 or more"]),
         ("--fit.learning-rate inf", ["learning_rate is inf"]),
-        ("--fit.weight-decay nan", ["weight_decay is nan"]),
+        ("--fit.weight-decay nan", ["weight_decay is (nan,)", "0 (none) or more"]),
         ("--fit.holdout 1", ["holdout is 1.0", "between 0 and 1"]),
         ("--seed -1", ["seed is -1", "0 or more"]),
     ],

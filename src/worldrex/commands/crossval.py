@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import BehaviorCycle, Json, Logs
+from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
 from worldrex.data import load
 from worldrex.dynamics import forget
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
@@ -19,6 +19,10 @@ from worldrex.terminal import Terminal
 @dataclass(frozen=True, kw_only=True)
 class Command(CrossvalConfig):
     """Leave one behavior out, for each weight and seed, and choose the weight by the worst left-out risk."""
+
+    behavior_weights: Numbers = None
+    baselines: Numbers = None
+    patience: Patience = None
 
     paths: Logs
     behavior_cycle: BehaviorCycle = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import BehaviorCycle, Json, Logs
+from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
 from worldrex.data import load
 from worldrex.data.findings import plural
 from worldrex.dynamics import FitConfig, fit, forget, require_trainable
@@ -18,6 +18,10 @@ from worldrex.terminal import Terminal
 @dataclass(frozen=True, kw_only=True)
 class Command(FitConfig):
     """Fit one world model, its risk made even over the behaviors."""
+
+    behavior_weights: Numbers = None
+    baselines: Numbers = None
+    patience: Patience = None
 
     paths: Logs
     behavior_cycle: BehaviorCycle = None

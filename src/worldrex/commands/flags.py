@@ -21,3 +21,7 @@ Json = Annotated[
     bool,
     tyro.conf.arg(help="Print the summary as JSON on stdout, everything else on stderr.", help_behavior_hint=""),
 ]
+
+NONE = "(default: none)"
+Numbers = Annotated[tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint=NONE)]
+Patience = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=NONE)]

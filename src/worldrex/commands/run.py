@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from worldrex import pipeline
-from worldrex.commands.flags import CYCLE, Json
+from worldrex.commands.flags import CYCLE, Json, Numbers, Patience
 from worldrex.dynamics import TrainConfig
 from worldrex.evaluation import CrossvalConfig
 from worldrex.terminal import Terminal
@@ -20,6 +20,9 @@ FOLDER = tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/NAME-DA
 class Crossval(CrossvalConfig):
     """Which weights to compare, and how each of the trainings goes: smaller than the final one, since there are many."""
 
+    behavior_weights: Numbers = None
+    baselines: Numbers = None
+    patience: Patience = None
     seed: tyro.conf.Suppress[int] = 0
 
 
@@ -27,6 +30,9 @@ class Crossval(CrossvalConfig):
 class Train(TrainConfig):
     """How the final models are trained."""
 
+    behavior_weights: Numbers = None
+    baselines: Numbers = None
+    patience: Patience = None
     seed: tyro.conf.Suppress[int] = 0
 
 

@@ -81,7 +81,7 @@ def tables_of(
         outputs=column(outputs),
         terminated=column(data.terminated) if learned else None,
         behavior=column(data.behavior),
-        sampler=sampler_of(kept, data.behavior, data.num_behaviors, config.sampler, config.behavior_weights),
+        sampler=sampler_of(kept, data.behavior, data.num_behaviors, config.sampler, config.behavior_weights or ()),
         normalizer=jax.tree.map(lambda *x: jnp.stack(x), *normalizers),
         baseline=jnp.asarray(config.baselines or np.zeros(data.num_behaviors), jnp.float32),
     )

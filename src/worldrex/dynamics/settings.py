@@ -39,7 +39,7 @@ class TrainConfig:
     """Records of a mini-batch, drawn by each member for itself."""
     sampler: SamplerName = "natural"
     """How batches are drawn: records alike, behaviors alike ("balanced"), or behaviors by `behavior_weights`."""
-    behavior_weights: tuple[float, ...] = ()
+    behavior_weights: tuple[float, ...] | None = None
     """For the sampler "weighted": how often each behavior is drawn, in the order of the log's behaviors."""
     bootstrap: bool = False
     """Whether each member learns from a resampled log of its own."""
@@ -51,9 +51,8 @@ class TrainConfig:
     """Adam's step size; falls to zero over the second phase along a half cosine."""
     weight_decay: tuple[float, ...] = LAYER_DECAY
     """Decoupled decay of the weight matrices: one number, or several along the depth, the last for the heads."""
-    baselines: tuple[float, ...] = ()
-    """Risk of each behavior that cannot be helped (its noise floor), in normalized units: the penalty compares what is
-    above it. None by default."""
+    baselines: tuple[float, ...] | None = None
+    """Noise floor of each behavior, in normalized units: the penalty compares what is above it."""
     group_dro_eta: float = 0.01
     """Step size of the penalty "group_dro"."""
     termination: Literal["learned", "none"] = "learned"
@@ -118,7 +117,7 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
         raise TrainingError(f"learning_rate is {config.learning_rate}; training needs a positive, finite one.")
     if not config.weight_decay or not all(0 <= decay < float("inf") for decay in config.weight_decay):
         raise TrainingError(f"weight_decay is {config.weight_decay}; training needs numbers of 0 (none) or more.")
-    if not all(0 <= share < float("inf") for share in config.behavior_weights):
+    if not all(0 <= share < float("inf") for share in config.behavior_weights or ()):
         raise TrainingError(f"behavior_weights is {config.behavior_weights}; drawing needs numbers of 0 or more.")
     if config.patience is not None and config.patience < 1:
         raise TrainingError(f"patience is {config.patience}; stopping early needs 1 evaluation or more.")
@@ -133,11 +132,11 @@ def require_one_per_behavior(config: TrainConfig, num_behaviors: int) -> None:
     """Raise `TrainingError` where settings that belong to behaviors are more or fewer than those."""
     needed = {"behavior_weights": config.sampler == "weighted", "baselines": bool(config.baselines)}
     for name, wanted in needed.items():
-        given = getattr(config, name)
+        given = getattr(config, name) or ()
         if wanted and len(given) != num_behaviors:
             raise TrainingError(
                 f"{name} has {len(given)} numbers and the log {num_behaviors} behaviors; give one for each, in the order that "
                 "`worldrex describe` tells."
             )
-    if config.sampler == "weighted" and not sum(config.behavior_weights) > 0:
+    if config.sampler == "weighted" and not sum(config.behavior_weights or ()) > 0:
         raise TrainingError("behavior_weights are all 0; some behavior must be drawn.")
