@@ -230,6 +230,7 @@ def widened(logs: dict[str, Path], folder: Path) -> Path:
         ("--fit.hidden 0", ["hidden is (0,)", "1 or more"]),
         ("--fit.learning-rate inf", ["learning_rate is inf"]),
         ("--fit.weight-decay nan", ["weight_decay is (nan,)", "0 (none) or more"]),
+        ("--fit.baselines 0.1", ["baselines has 1 of the 4 numbers"]),
         ("--fit.holdout 1", ["holdout is 1.0", "between 0 and 1"]),
         ("--seed -1", ["seed is -1", "0 or more"]),
     ],

@@ -14,7 +14,7 @@ from typing import Any
 
 from worldrex import stages, tasks
 from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load, render
-from worldrex.dynamics import TrainConfig, require_trainable
+from worldrex.dynamics import TrainConfig, require_one_per_behavior, require_trainable
 from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
 from worldrex.runs import open_run, write_json
 from worldrex.stages import Job
@@ -70,6 +70,9 @@ def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
     require_sweepable(config.crossval)
     require_trainable(config.fit, ())
     given = _load(config)
+    behaviors = given[0].num_behaviors if given else len(tasks.task(config.task).logged)
+    for settings in (config.crossval, config.fit):
+        require_one_per_behavior(settings, behaviors)
     name = config.data[0].stem if config.data else config.task
     out = config.out or Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     settings = dataclasses.asdict(dataclasses.replace(config, out=None))

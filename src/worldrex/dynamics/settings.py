@@ -135,8 +135,8 @@ def require_one_per_behavior(config: TrainConfig, num_behaviors: int) -> None:
         given = getattr(config, name) or ()
         if wanted and len(given) != num_behaviors:
             raise TrainingError(
-                f"{name} has {len(given)} numbers and the log {num_behaviors} behaviors; give one for each, in the order that "
-                "`worldrex describe` tells."
+                f"{name} has {len(given)} of the {num_behaviors} numbers that this log needs: give one for each "
+                "behavior, in the order that `worldrex describe` tells."
             )
     if config.sampler == "weighted" and not sum(config.behavior_weights or ()) > 0:
         raise TrainingError("behavior_weights are all 0; some behavior must be drawn.")
