@@ -1,6 +1,7 @@
 """Every test runs with JAX strict about rank and dtype promotion; pyproject.toml turns warnings into errors."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,28 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     from tests.program import Program
 
     return Program(tmp_path_factory.mktemp("jax-cache"))
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes a file system of so many KiB."""
+    place = tmp_path / "disk"
+
+    def mount(kib: int) -> Path:
+        place.mkdir()
+        try:
+            done = subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", place], capture_output=True, check=False
+            )
+        except OSError:
+            done = None
+        if done is None or done.returncode:
+            pytest.skip("no file system can be mounted here: that needs root")
+        return place
+
+    yield mount
+    if place.is_mount():
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 @pytest.fixture

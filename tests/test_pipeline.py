@@ -2,8 +2,7 @@ import errno
 import json
 import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -221,25 +220,11 @@ def test_logs_that_changed_are_not_mixed_with_what_was_kept(
     assert state_of(out) == {"state": "interrupted", "stage": "describe"}
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("no file system can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def test_a_full_disk(full_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(
+    disk_of: Callable[[int], Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pipeline, "CollectConfig", lambda **given: CollectConfig(**given, steps_per_behavior=1000))
-    out = full_disk / "run"
+    out = disk_of(64) / "run"
     assert main(["run", "--out", str(out)]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"worldrex run: cannot write {out / 'data' / 'logged.parquet'}: ")

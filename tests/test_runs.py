@@ -158,6 +158,7 @@ def test_a_folder_whose_making_was_cut_off_is_a_run_folder(tmp_path: Path) -> No
     for name in ("status.json", "environment.json"):
         (tmp_path / name).unlink()
     assert new_run(tmp_path).resumed
+    assert "jax" in json.loads((tmp_path / "environment.json").read_text())
 
 
 def test_an_unfinished_run_of_the_same_configuration_is_resumed(tmp_path: Path) -> None:

@@ -193,6 +193,7 @@ def open_run(path: str | os.PathLike[str], config: Mapping[str, Any], *, command
         # First what makes it a run folder, so that it is one whenever a kill comes.
         write_json(path / "config.json", {"command": list(command), "config": config, "seed": config.get("seed")})
         write_json(path / "status.json", {"state": "running", "stage": "start"})
+    if not (path / "environment.json").exists():
         write_json(path / "environment.json", environment())
     return RunFolder(path, resumed=resumed)
 
