@@ -14,7 +14,7 @@ from typing import Any
 
 from worldrex import stages, tasks
 from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load, render
-from worldrex.dynamics import TrainConfig, require_one_per_behavior, require_trainable
+from worldrex.dynamics import Features, TrainConfig, TrainingError, require_fitting, require_trainable
 from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
 from worldrex.runs import open_run, write_json
 from worldrex.stages import Job
@@ -40,8 +40,11 @@ class RunConfig:
     """The same path with small trainings, in under a minute."""
     seed: int = 0
     """Seed of everything: collecting, splits, first weights, batches; those of crossval and fit follow it."""
+    features: Features = field(default_factory=Features)
+    """What the networks see and in which terms they predict, in crossval and fit alike."""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
-    fit: TrainConfig = field(default_factory=TrainConfig)
+    # Smaller networks than those of `worldrex fit`, for a larger batch: measured on the gusty tasks.
+    fit: TrainConfig = field(default_factory=lambda: TrainConfig(hidden=(64, 64), batch=1024))
 
 
 def quickened(config: RunConfig) -> RunConfig:
@@ -61,18 +64,27 @@ def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
     """
     started = time.perf_counter()
     config = quickened(config) if config.quick else config
+    if {config.crossval.features, config.fit.features} - {Features(), config.features}:
+        raise TrainingError(
+            "crossval and fit see the same: give --features..., and not --fit.features... or --crossval.features..."
+        )
+    shared = {"seed": config.seed, "features": config.features}
     config = dataclasses.replace(
         config,
-        crossval=dataclasses.replace(config.crossval, seed=config.seed),
-        fit=dataclasses.replace(config.fit, seed=config.seed),
+        crossval=dataclasses.replace(config.crossval, **shared),
+        fit=dataclasses.replace(config.fit, **shared),
     )
     # What cannot be used is refused before a folder is made.
     require_sweepable(config.crossval)
     require_trainable(config.fit, ())
     given = _load(config)
-    behaviors = given[0].num_behaviors if given else len(tasks.task(config.task).logged)
+    if given:
+        task, behaviors, obs_dims = None, given[0].behavior_names, given[0].obs.shape[1]
+    else:
+        task = tasks.task(config.task)
+        behaviors, obs_dims = [behavior.name for behavior in task.logged], len(task.output_names) - 1
     for settings in (config.crossval, config.fit):
-        require_one_per_behavior(settings, behaviors)
+        require_fitting(settings, behaviors, obs_dims)
     name = config.data[0].stem if config.data else config.task
     out = config.out or Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     settings = dataclasses.asdict(dataclasses.replace(config, out=None))
@@ -80,7 +92,6 @@ def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
         # Files that have changed since must not be mixed with what was kept of the old ones.
         settings["records_crc32"] = [part.checksum() for part in given if part is not None]
     folder = open_run(out, settings, command=["worldrex", *sys.argv[1:]])
-    task = None if config.data else tasks.task(config.task)
     job = Job(name, task, config.crossval, config.fit, folder, terminal)
     with folder.job("collect"):
         terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")

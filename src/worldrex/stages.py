@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from worldrex import tasks
-from worldrex.data import Transitions, holdout
+from worldrex.data import Transitions
 from worldrex.data.findings import plural
-from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, forget, load_model
+from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, forget, load_model, split_of
 from worldrex.evaluation import CrossvalConfig, CrossvalTable, action_slope, crossval, output_scale, score, verdict
 from worldrex.runs import RunFolder
 from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
@@ -144,7 +144,7 @@ def score_models(
     """Errors under the unlogged behaviors and on held-out episodes, the slope in the action, and the verdict."""
     job.folder.begin("score")
     selection, task = table.selection, job.task
-    scale = output_scale(logged)
+    scale = output_scale(logged, job.fit.features.angles)
 
     def scored(data: Transitions) -> dict[str, dict[str, Any]]:
         floor = tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) if task else None
@@ -152,7 +152,7 @@ def score_models(
 
     what = "under the unlogged behaviors, and on held-out episodes" if unlogged is not None else "on held-out episodes"
     with job.terminal.stage("score", what):
-        _, held_out = holdout(logged, job.fit.holdout, seed=job.fit.seed)
+        _, held_out = split_of(logged, job.fit)
         on_logged = scored(logged.rows(held_out))
         on_unlogged = scored(unlogged) if unlogged is not None else {}
         slope = _slopes(task, unlogged, scale, models) if task and unlogged is not None else None
@@ -183,7 +183,7 @@ def _slopes(task: tasks.Task, data: Transitions, scale: np.ndarray, models: dict
     """The actuator's effect: mean slope in the action of the output that it truly moves most."""
     truth = tasks.true_slope(task, data.obs, data.action).mean(0)
     output, action = np.unravel_index(np.abs(truth / scale[:, None]).argmax(), truth.shape)
-    slopes = {name: float(action_slope(model, data.obs, data.action)[output, action]) for name, model in models.items()}
+    slopes = {name: float(action_slope(model, data)[output, action]) for name, model in models.items()}
     return {
         "action": task.action_names[action],
         "output": task.output_names[output],

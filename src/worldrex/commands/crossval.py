@@ -8,7 +8,7 @@ from typing import Any
 
 from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
 from worldrex.data import load
-from worldrex.dynamics import forget, require_one_per_behavior
+from worldrex.dynamics import forget, require_fitting
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
 from worldrex.runs import open_run, write_json
 from worldrex.stages import checkpoints
@@ -37,7 +37,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     require_sweepable(config)
     data = load(*command.paths, behavior_cycle=command.behavior_cycle)
     require_comparable(data)
-    require_one_per_behavior(config, data.num_behaviors)
+    require_fitting(config, data.behavior_names, data.obs.shape[1])
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
     settings["records_crc32"] = data.checksum()

@@ -9,7 +9,7 @@ from typing import Any
 from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
 from worldrex.data import load
 from worldrex.data.findings import plural
-from worldrex.dynamics import FitConfig, fit, forget, require_one_per_behavior, require_trainable
+from worldrex.dynamics import FitConfig, fit, forget, require_fitting, require_trainable
 from worldrex.runs import RunError, open_run, write_json
 from worldrex.stages import checkpoints
 from worldrex.terminal import Terminal
@@ -37,7 +37,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     config = FitConfig(**{field.name: getattr(command, field.name) for field in fields(FitConfig)})
     require_trainable(config, [config.weight])
     data = load(*command.paths, behavior_cycle=command.behavior_cycle)
-    require_one_per_behavior(config, data.num_behaviors)
+    require_fitting(config, data.behavior_names, data.obs.shape[1])
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
     settings["records_crc32"] = data.checksum()

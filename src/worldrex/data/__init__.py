@@ -5,7 +5,7 @@ from worldrex.data.columns import from_columns
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description, describe
 from worldrex.data.findings import Finding
 from worldrex.data.readers import load, load_unchecked
-from worldrex.data.split import holdout, leave_one_out
+from worldrex.data.split import Labels, holdout, leave_one_out
 from worldrex.data.tables import render
 from worldrex.data.transitions import DataError, Transitions, concatenate
 from worldrex.data.validate import require_valid, validate
@@ -17,6 +17,7 @@ __all__ = [
     "DataError",
     "Description",
     "Finding",
+    "Labels",
     "Transitions",
     "collect",
     "collect_from",

@@ -1,15 +1,36 @@
 """Records to learn from and records to judge by, divided by whole episodes or by whole behaviors."""
 
 import zlib
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Int32
 
 from worldrex.data.transitions import DataError, Transitions
 
 
+class Labels(Protocol):
+    """Who logged each record, and in which episode; `Transitions` has them."""
+
+    @property
+    def behavior(self) -> Int32[np.ndarray, " record"]:
+        """Id of the policy."""
+        ...
+
+    @property
+    def episode(self) -> Int32[np.ndarray, " record"]:
+        """Number of the episode."""
+        ...
+
+    @property
+    def behavior_names(self) -> tuple[str, ...]:
+        """Of each id."""
+        ...
+
+
 def holdout(
-    data: Transitions, fraction: float = 0.1, *, seed: int
+    data: Labels, fraction: float = 0.1, *, seed: int, behaviors: Sequence[int] = ()
 ) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " holdout"]]:
     """Rows to train on and rows held out: whole episodes, drawn for each behavior by itself.
 
@@ -20,13 +41,17 @@ def holdout(
         data: the records to divide.
         fraction: share of each behavior's episodes to hold out, between 0 and 1.
         seed: of the draw, 0 or more.
+        behaviors: ids of whole behaviors to hold out instead.
 
     Returns both parts as ascending row numbers; together they are all rows, and none is in both.
     Raises DataError for a fraction that is not between 0 and 1.
     """
     if not 0 < fraction < 1:
         raise DataError(f"the held-out fraction is {fraction}. worldrex needs a number between 0 and 1, such as 0.1.")
-    held_out = np.zeros(len(data), bool)
+    if behaviors:
+        held_out = np.isin(data.behavior, np.array(behaviors))
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    held_out = np.zeros(len(data.behavior), bool)
     for behavior, name in enumerate(data.behavior_names):
         rows = np.flatnonzero(data.behavior == behavior)
         episodes, episode_of_row = np.unique(data.episode[rows], return_inverse=True)

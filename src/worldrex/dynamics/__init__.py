@@ -1,19 +1,16 @@
 """The probabilistic ensemble: network, normalizer, losses, training, whole sweeps as one program, and the model."""
 
 from worldrex.dynamics.checkpoint import forget
+from worldrex.dynamics.errors import TrainingError
+from worldrex.dynamics.features import Features, first_of_episode
 from worldrex.dynamics.fit import FitConfig, fit, fit_runs, model_of_run
+from worldrex.dynamics.layout import split_of
 from worldrex.dynamics.model import ModelError, Prediction, WorldModel, load_model
-from worldrex.dynamics.settings import (
-    Run,
-    TrainConfig,
-    TrainedPenalty,
-    TrainingError,
-    require_one_per_behavior,
-    require_trainable,
-)
+from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty, require_fitting, require_trainable
 from worldrex.dynamics.sweep import Progress, Sweep, train
 
 __all__ = [
+    "Features",
     "FitConfig",
     "ModelError",
     "Prediction",
@@ -24,12 +21,14 @@ __all__ = [
     "TrainedPenalty",
     "TrainingError",
     "WorldModel",
+    "first_of_episode",
     "fit",
     "fit_runs",
     "forget",
     "load_model",
     "model_of_run",
-    "require_one_per_behavior",
+    "require_fitting",
     "require_trainable",
+    "split_of",
     "train",
 ]

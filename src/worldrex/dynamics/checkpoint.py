@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from worldrex.dynamics.settings import TrainingError
+from worldrex.dynamics.errors import TrainingError
 from worldrex.runs import RunError, write_json
 
 FORMAT = 1

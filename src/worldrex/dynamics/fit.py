@@ -62,6 +62,8 @@ def model_of_run(sweep: Sweep, number: int, run: Run, data: Transitions, config:
         normalizer=jax.tree.map(lambda x: x[number], sweep.normalizers),
         elites=elites,
         obs_dims=data.obs.shape[1],
-        behavior_names=data.behavior_names,
+        behavior_names=sweep.behavior_names,
+        features=config.features,
+        termination=config.termination,
         trained={**asdict(config), **{k: v for k, v in asdict(run).items() if v is not None or k == "left_out"}},
     )

@@ -8,12 +8,18 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Bool, Int, Int32
 
-from worldrex.data import Transitions, holdout
-from worldrex.dynamics.normalizer import fit_normalizer
+from worldrex.data import Labels, Transitions, holdout
+from worldrex.dynamics.errors import TrainingError
+from worldrex.dynamics.features import first_of_episode
+from worldrex.dynamics.normalizer import ROWS_AT_ONCE, fit_normalizer, moments_of_behaviors
+from worldrex.dynamics.processes import Whole, spread, whole_of_one
 from worldrex.dynamics.programs import NETWORK_AXIS, Holdout
 from worldrex.dynamics.samplers import sampler_of
-from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty, TrainingError
+from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty
 from worldrex.dynamics.training import RECORD_AXIS, Assignment, Tables
+
+ALIGNMENT = 64  # of an array that XLA takes as it lies
+BLOCK = 4096  # held-out records judged at once: bounds the memory
 
 
 def mesh_of(devices_per_batch: int) -> Mesh:
@@ -21,7 +27,12 @@ def mesh_of(devices_per_batch: int) -> Mesh:
 
     **Raises:** `TrainingError` where the devices do not come out even.
     """
-    devices = np.array(jax.devices())
+    devices = np.array(sorted(jax.devices(), key=lambda device: (device.process_index, device.id)))
+    if jax.process_count() > 1 and devices_per_batch != devices.size:
+        raise TrainingError(
+            f"{jax.process_count()} processes have {devices.size} devices, each with its part of the log; share each batch "
+            f"among all of them (devices is {devices_per_batch})."
+        )
     if devices.size % devices_per_batch:
         raise TrainingError(
             f"{devices.size} devices cannot be shared out {devices_per_batch} to a batch; choose a number that divides them."
@@ -41,58 +52,95 @@ def line_up(active: Bool[np.ndarray, " slot"], mesh: Mesh, place: NamedSharding)
     """On each device, its own networks' places with the active ones first, and how many these are."""
     of_device = active.reshape(mesh.shape[NETWORK_AXIS], -1)
     order = np.argsort(~of_device, axis=1, kind="stable").astype(np.int32).reshape(-1)
-    return jax.device_put((jnp.asarray(order), jnp.asarray(of_device.sum(1).astype(np.int32))), place)
+    return spread((order, of_device.sum(1).astype(np.int32)), place)
 
 
 def tables_of(
-    data: Transitions, folds: Sequence[int | None], config: TrainConfig, shards: int = 1
+    data: Transitions, folds: Sequence[int | None], config: TrainConfig, shards: int = 1, *, whole: Whole | None = None
 ) -> tuple[Tables, Holdout]:
-    """The log as training takes it, and the held-out rows of each fold.
+    """The log as training takes it, still on the host, and the held-out rows of each fold.
+
+    **Arguments:** this process's part of the log, `data`; `whole` is what it knows of the others', if there are any.
 
     **Raises:** `TrainingError` for changes beyond float32, or for a fold without records.
     """
-    inputs = np.concatenate([data.obs, data.action], 1)
-    with np.errstate(over="ignore"):
-        outputs = np.concatenate([data.next_obs - data.obs, data.reward[:, None]], 1)
-    if not np.isfinite(outputs).all():
-        raise TrainingError(
-            f"next_obs - obs is not finite in float32, first at row {int(np.argmin(np.isfinite(outputs).all(1)))}. Look for "
-            "huge values with `worldrex describe`, or change the unit."
-        )
-    train_rows, holdout_rows = holdout(data, config.holdout, seed=config.seed)
+    whole = whole or whole_of_one(data)
+    _require_finite_changes(data)
+    train_rows, holdout_rows = split_of(whole, config)
 
     def rows_of(rows: np.ndarray, fold: int | None) -> np.ndarray:
-        kept = rows if fold is None else rows[data.behavior[rows] != fold]
+        kept = rows if fold is None else rows[whole.behavior[rows] != fold]
         if not len(kept):
-            raise TrainingError(f"no records are left when {data.behavior_names[fold or 0]!r} is left out")
+            raise TrainingError(f"no records are left when {whole.behavior_names[fold or 0]!r} is left out")
         return kept
 
     kept = [rows_of(train_rows, fold) for fold in folds]
     held = [rows_of(holdout_rows, fold) for fold in folds]
-    normalizers = [fit_normalizer(inputs[rows], outputs[rows]) for rows in kept]
-    learned = config.termination == "learned" and bool(data.terminated.any())
-    short = -len(data) % shards  # rows that nobody draws, so that the shards are alike
+    learned = config.termination == "learned" and whole.ends
+    length, place = whole.lie(shards)
+    of_behavior = moments_of_behaviors(data, whole, train_rows, config.features)
+    normalizers = [fit_normalizer(of_behavior, leaving_out=fold) for fold in folds]
+    own = whole.own
 
-    def column(x: np.ndarray) -> Array:
-        return jnp.asarray(np.pad(x, ((0, short), *[(0, 0)] * (x.ndim - 1))) if short else x)
+    def column(x: np.ndarray) -> np.ndarray:
+        # Filled up with rows that nobody draws, so that the shards are alike.
+        return aligned(np.pad(x, ((0, length - len(x)), *[(0, 0)] * (x.ndim - 1))) if length > len(x) else x)
 
+    first = first_of_episode(data.episode) if config.features.history > 1 else None
     tables = Tables(
-        inputs=column(inputs),
-        outputs=column(outputs),
+        obs=column(data.obs),
+        action=column(data.action),
+        next_obs=column(data.next_obs),
+        reward=column(data.reward),
         terminated=column(data.terminated) if learned else None,
-        behavior=column(data.behavior),
-        sampler=sampler_of(kept, data.behavior, data.num_behaviors, config.sampler, config.behavior_weights or ()),
-        normalizer=jax.tree.map(lambda *x: jnp.stack(x), *normalizers),
-        baseline=jnp.asarray(config.baselines or np.zeros(data.num_behaviors), jnp.float32),
+        behavior=column(whole.behavior[own]),
+        first=None if first is None else column(place[own][first]),
+        sampler=sampler_of(
+            kept, whole.behavior, whole.num_behaviors, config.sampler, config.behavior_weights or (), place
+        ),
+        normalizer=jax.tree.map(lambda *x: np.stack(x), *normalizers),
+        baseline=np.asarray(config.baselines or np.zeros(whole.num_behaviors), np.float32),
     )
-    return tables, Holdout(_padded(held), jnp.array([len(rows) for rows in held], jnp.int32))
+    return tables, Holdout(_blocks([place[rows] for rows in held]), np.array([len(rows) for rows in held], np.int32))
 
 
-def _padded(rows: Sequence[np.ndarray]) -> Int32[Array, "fold row"]:
-    out = np.zeros((len(rows), max(len(r) for r in rows)), np.int32)
-    for i, r in enumerate(rows):
-        out[i, : len(r)] = r
-    return jnp.asarray(out)
+def split_of(labels: Labels, config: TrainConfig) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " holdout"]]:
+    """The rows of a log to train on, and those held out."""
+    behaviors = [labels.behavior_names.index(name) for name in config.held_out_behaviors or ()]
+    return holdout(labels, config.holdout, seed=config.seed, behaviors=behaviors)
+
+
+def aligned(x: np.ndarray) -> np.ndarray:
+    """The same values where XLA's CPU devices can all read them: in place if they lie well, else copied once."""
+    x = np.ascontiguousarray(x)
+    if x.ctypes.data % ALIGNMENT == 0:
+        return x
+    room = np.empty(x.nbytes + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    there = room[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    there[...] = x
+    return there
+
+
+def _require_finite_changes(data: Transitions) -> None:
+    for start in range(0, len(data), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(data.next_obs[rows] - data.obs[rows]).all(1)
+        if not finite.all():
+            raise TrainingError(
+                f"next_obs - obs is not finite in float32, first at row {start + int(np.argmin(finite))}. Look for huge "
+                "values with `worldrex describe`, or change the unit."
+            )
+
+
+def _blocks(rows: Sequence[np.ndarray]) -> Int32[np.ndarray, "fold block row"]:
+    longest = max(map(len, rows))
+    block = min(longest, BLOCK)
+    out = np.zeros((len(rows), -(-longest // block) * block), np.int32)
+    for fold, own in enumerate(rows):
+        out[fold, : len(own)] = own
+    return out.reshape(len(rows), -1, block)
 
 
 def assignments_of(

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +16,14 @@ from safetensors.numpy import load
 from safetensors.numpy import save as serialize
 
 from worldrex.dynamics.ensemble import Network, apply_network
+from worldrex.dynamics.features import Features
 from worldrex.dynamics.normalizer import Normalizer
+from worldrex.dynamics.terminations import rule_of
 from worldrex.runs import RunError, atomic_file, write_json
 
-FORMAT = 2
-READABLE = (1, 2)  # format 1 had no other heads than those of a Gaussian
+# Format 1 had no other heads than those of a Gaussian, format 2 saw one step and told changes only.
+FORMAT = 3
+READABLE = (1, 2, 3)
 
 
 class ModelError(ValueError):
@@ -37,7 +42,8 @@ class Prediction(NamedTuple):
     member_reward: Float32[Array, "elite batch"]
     member_reward_std: Float32[Array, "elite batch"]
     terminated: Float32[Array, " batch"]
-    """Probability that the episode ends for good here, mean over the elites; 0 where no head learned it."""
+    """Probability that the episode ends for good here: mean over the elites of what a head learned, or share of the elites
+    whose next_obs a given rule ends; 0 where there is neither."""
 
     @property
     def epistemic(self) -> Float32[Array, "batch output"]:
@@ -63,29 +69,46 @@ class WorldModel(NamedTuple):
     """The behaviors of the log it was fitted on."""
     trained: dict
     """How it was trained: the configuration, for the reader."""
+    features: Features = Features()
+    """What the networks see and in which terms they predict."""
+    termination: str = "learned"
+    """As in `TrainConfig`."""
 
     def predict(
-        self, obs: Float[Array | np.ndarray, "batch obs"], action: Float[Array | np.ndarray, "batch act"]
+        self, obs: Float[Array | np.ndarray, "batch *past obs"], action: Float[Array | np.ndarray, "batch *past act"]
     ) -> Prediction:
         """Next observation and reward with their uncertainty.
 
             mean = 1/E sum_e mean_e,   std^2 = 1/E sum_e std_e^2 + Var_e(mean_e)
 
-        **Arguments:** `obs` and `action` in the data's own units. **Returns:** `Prediction`.
+        **Arguments:** `obs` and `action` in the data's own units: `[batch, width]`; for a model with a history of k steps
+        `[batch, k, width]`, the present one last, as `features.past` takes them from a log. **Returns:** `Prediction`.
 
-        **Raises:** `ModelError` for widths other than those the model was fitted on.
+        **Raises:** `ModelError` for shapes other than those the model was fitted on.
         """
         width = self.normalizer.input_mean.shape[-1]
-        if obs.shape[-1] != self.obs_dims or obs.shape[-1] + action.shape[-1] != width:
+        history = self.features.history
+        if obs.ndim != (2 if history == 1 else 3) or (history > 1 and obs.shape[1] != history):
             raise ModelError(
-                f"obs is {obs.shape[-1]} wide and action {action.shape[-1]}; this model was fitted on {self.obs_dims} and "
-                f"{width - self.obs_dims}"
+                f"obs has shape {obs.shape}; this model sees {'the present step' if history == 1 else f'{history} steps'}: "
+                f"give [batch, {'' if history == 1 else f'{history}, '}{self.obs_dims}]."
+            )
+        actions = obs.shape[:-1] == action.shape[:-1]
+        if not actions or obs.shape[-1] != self.obs_dims or self._num_inputs(action.shape[-1]) != width:
+            fitted = next(n for n in range(width + 1) if self._num_inputs(n) >= width)
+            raise ModelError(
+                f"obs has shape {obs.shape} and action {action.shape}; this model was fitted on widths of {self.obs_dims} and "
+                f"{fitted}"
             )
         elites = jax.tree.map(lambda x: x[self.elites], self.networks)
-        mean, std, stop = _outputs(
-            elites, self.normalizer, jnp.asarray(obs, jnp.float32), jnp.asarray(action, jnp.float32)
-        )
-        mean = mean.at[..., : self.obs_dims].add(jnp.asarray(obs, jnp.float32)[None])
+        obs, action = jnp.asarray(obs, jnp.float32), jnp.asarray(action, jnp.float32)
+        mean, std, stop = _outputs(elites, self.normalizer, obs, action, self.features)
+        present = obs if history == 1 else obs[:, -1]
+        next_obs = self.features.next_obs(present, mean[..., :-1])
+        rule = rule_of(self.termination)
+        if rule is not None:
+            stop = rule.ends(next_obs).astype(jnp.float32)
+        mean = jnp.concatenate([next_obs, mean[..., -1:]], -1)
         mixture = mean.mean(0)
         mixture_std = jnp.sqrt(jnp.square(std).mean(0) + mean.var(0))
         return Prediction(
@@ -93,8 +116,11 @@ class WorldModel(NamedTuple):
             mean[..., :-1], std[..., :-1], mean[..., -1], std[..., -1], stop.mean(0),
         )  # fmt: skip
 
+    def _num_inputs(self, action_dims: int) -> int:
+        return self.features.num_inputs(self.obs_dims, action_dims)
+
     def sample(
-        self, obs: Float[Array | np.ndarray, "batch obs"], action: Float[Array | np.ndarray, "batch act"], *,
+        self, obs: Float[Array | np.ndarray, "batch *past obs"], action: Float[Array | np.ndarray, "batch *past act"], *,
         key: PRNGKeyArray,
     ) -> tuple[Float32[Array, "batch obs"], Float32[Array, " batch"]]:  # fmt: skip
         """Draw next_obs and reward from the mixture: an elite at random for each record, then its Gaussian.
@@ -135,6 +161,8 @@ class WorldModel(NamedTuple):
             "obs_dims": self.obs_dims,
             "elites": self.elites,
             "behavior_names": self.behavior_names,
+            "features": asdict(self.features),
+            "termination": self.termination,
             "trained": self.trained,
         }
         write_json(path / "model.json", description)
@@ -168,7 +196,7 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
         )
     try:
         return _from_arrays(load(weights), description)
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise ModelError(f"{path / 'model.json'} is damaged: it lacks {error}. Fit again.") from error
 
 
@@ -196,12 +224,21 @@ def _from_arrays(arrays: dict[str, np.ndarray], description: dict) -> WorldModel
         obs_dims=description["obs_dims"],
         behavior_names=tuple(description["behavior_names"]),
         trained=description["trained"],
+        features=_features_of(description.get("features", {})),
+        termination=description.get("termination", "learned"),
     )
 
 
-@jax.jit
-def _outputs(networks: Network, normalizer: Normalizer, obs: Array, action: Array) -> tuple[Array, Array, Array]:
-    inputs = (jnp.concatenate([obs, action], -1) - normalizer.input_mean[None]) / normalizer.input_std[None]
+def _features_of(description: dict) -> Features:
+    dims = {name: tuple(x) for name, x in description.items() if isinstance(x, list)}
+    return Features(**{**description, **dims})
+
+
+@partial(jax.jit, static_argnames="features")
+def _outputs(
+    networks: Network, normalizer: Normalizer, obs: Array, action: Array, features: Features
+) -> tuple[Array, Array, Array]:
+    inputs = (features.inputs(obs, action) - normalizer.input_mean[None]) / normalizer.input_std[None]
     told = jax.vmap(apply_network, (0, None))(networks, inputs)
     scale = normalizer.output_std[None, None]
     stop = jnp.zeros(told.mean.shape[:-1]) if told.stop is None else jax.nn.sigmoid(told.stop)

@@ -1,9 +1,17 @@
 """Standardization of a model's inputs and outputs by the mean and deviation of its training records."""
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Array, Float32, Int
+
+from worldrex import risk
+from worldrex.data import Transitions
+from worldrex.dynamics.features import Features, first_of_episode
+from worldrex.dynamics.processes import Whole, merged
+
+ROWS_AT_ONCE = 65_536  # bounds the memory
 
 
 class Normalizer(NamedTuple):
@@ -15,21 +23,48 @@ class Normalizer(NamedTuple):
     output_std: Float32[Array | np.ndarray, "*lead output"]
 
 
-def fit_normalizer(
-    inputs: Float32[np.ndarray, "record input"], outputs: Float32[np.ndarray, "record output"]
-) -> Normalizer:
-    """Normalizer of these records.
+class Columns(NamedTuple):
+    """Count, mean and squared deviations of each column under each behavior, `[column, group]`, in float64."""
 
-    **Arguments:** `inputs` (obs and action) and `outputs` (next_obs - obs and reward), in the data's own units.
+    inputs: risk.Moments
+    outputs: risk.Moments
 
-    **Returns:** `Normalizer` without leading axes.
+
+def moments_of_behaviors(
+    data: Transitions, whole: Whole, rows: Int[np.ndarray, " train"], features: Features
+) -> Columns:
+    """The moments of all columns under each behavior, over the rows of the whole log that are trained on.
+
+    **Arguments:** this process's part of the log, `data`; ascending `rows` of the `whole` log.
     """
-    return Normalizer(*_mean_and_std(inputs), *_mean_and_std(outputs))
+    own = rows[(rows >= whole.own.start) & (rows < whole.own.stop)] - whole.own.start
+    behavior = whole.behavior[whole.own]
+    first = first_of_episode(data.episode)
+    found: Columns | None = None
+    # At least once, so that a process without training rows tells its zeros.
+    for start in range(0, max(len(own), 1), ROWS_AT_ONCE):
+        block = own[start : start + ROWS_AT_ONCE]
+        obs, action = features.past(data, block, first)
+        inputs = features.inputs(obs, action).astype(np.float64)
+        outputs = features.outputs(data.obs[block], data.next_obs[block], data.reward[block]).astype(np.float64)
+        here = Columns(*(risk.group_moments(x.T, behavior[block], whole.num_behaviors) for x in (inputs, outputs)))
+        found = here if found is None else Columns(*map(risk.merge, found, here))
+    assert found is not None
+    return Columns(*(merged(moments) for moments in found))
 
 
-def _mean_and_std(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_normalizer(moments: Columns, *, leaving_out: int | None = None) -> Normalizer:
+    """The normalizer of all behaviors' records but those of one.
+
+    **Returns:** `Normalizer` without leading axes, in the data's own units.
+    """
+    return Normalizer(*_mean_and_std(moments.inputs, leaving_out), *_mean_and_std(moments.outputs, leaving_out))
+
+
+def _mean_and_std(moments: risk.Moments, leaving_out: int | None) -> tuple[np.ndarray, np.ndarray]:
+    kept = [group for group in range(moments.count.shape[1]) if group != leaving_out]
+    count, mean, m2, *_ = reduce(risk.merge, (risk.GroupMoments(*(x[:, group] for x in moments)) for group in kept))
     # Not in float32: there, the deviation of a column with a large mean is mostly rounding.
-    mean = x.mean(0, dtype=np.float64)
-    std = np.sqrt(np.square(x - mean).mean(0))
+    std = np.sqrt(m2 / count)
     rounding = 8 * np.finfo(np.float32).eps * np.abs(mean)
     return mean.astype(np.float32), np.where(std > rounding, std, 1.0).astype(np.float32)

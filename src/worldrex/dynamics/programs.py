@@ -1,25 +1,32 @@
 """A sweep's compiled programs: each maps the single-network functions over the networks that each device holds."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int32
 
+from worldrex import risk
+from worldrex.dynamics.errors import TrainingError
 from worldrex.dynamics.selection import Best, better, no_best
 from worldrex.dynamics.settings import TrainConfig, TrainedPenalty
 from worldrex.dynamics.training import (
     RECORD_AXIS,
     Assignment,
+    BatchMoments,
     StepInfo,
     Tables,
     TrainState,
-    batch_objective,
+    batch_moments,
+    has_irm,
     init,
+    objective,
     record_losses,
     step,
     take,
@@ -30,10 +37,10 @@ T = TypeVar("T")
 
 
 class Holdout(NamedTuple):
-    """The held-out rows of each fold."""
+    """The held-out rows of each fold, in blocks that are judged one after the other."""
 
-    rows: Int32[Array, "fold holdout"]
-    number: Int32[Array, " fold"]
+    rows: Int32[Array | np.ndarray, "fold block holdout"]
+    number: Int32[Array | np.ndarray, " fold"]
 
 
 class Networks(NamedTuple):
@@ -55,22 +62,46 @@ class Judged(NamedTuple):
 class Programs(NamedTuple):
     """Compiled ahead of time; `order` and `active` say which of its networks each device works on."""
 
-    begin: Callable[..., Networks]
-    restart: Callable[..., Networks]
-    advance: Callable[..., tuple[Networks, StepInfo]]
-    evaluate: Callable[..., tuple[Networks, Judged]]
+    begin: jax.stages.Compiled
+    """Networks of tables and assignments."""
+    restart: jax.stages.Compiled
+    """Networks of networks."""
+    advance: jax.stages.Compiled
+    """Networks and `StepInfo`."""
+    evaluate: jax.stages.Compiled
+    """Networks and what was `Judged` of them."""
 
 
 def compile_programs(
     mesh: Mesh, tables: Tables, held: Holdout, assignments: Assignment, config: TrainConfig,
-    penalties: Sequence[tuple[TrainedPenalty, bool]], at_once: int,
+    penalties: Sequence[tuple[TrainedPenalty, bool]], at_once: int, memory: int | None = None,
 ) -> Programs:  # fmt: skip
     """The programs of this sweep.
 
-    On each device `at_once` networks are trained side by side (vmap), one group of them after the other. Networks are
-    independent, so which ones share a group changes nothing. A network that is not among the `active` first of `order`
-    costs nothing and stays as it is.
+    On each device `at_once` networks, or as many as fit into the `memory` (in bytes), are trained side by side (vmap), one
+    group of them after the other, but no fewer than 2 unless `at_once` is 1. Networks are independent, so which ones share a
+    group changes nothing, to the bit; one by one they are another program, whose products round otherwise. A network that is not among the `active` first of `order` costs nothing and stays as it is.
+
+    **Raises:** `TrainingError` where not even one fits.
     """
+    fewest = min(at_once, 2)
+    while True:
+        programs, needed = _compiled(mesh, tables, held, assignments, config, penalties, at_once)
+        if memory is None or needed <= memory:
+            return programs
+        if at_once == fewest:
+            raise TrainingError(
+                f"training {at_once} network{'s' * (at_once > 1)} at a time needs {needed / 1e6:,.0f} MB beside the log, and {memory / 1e6:,.0f} MB were "
+                "given: give more, or choose a smaller batch or network."
+            )
+        at_once = max(fewest, min(at_once // 2, at_once * memory // needed))
+
+
+def _compiled(
+    mesh: Mesh, tables: Tables, held: Holdout, assignments: Assignment, config: TrainConfig,
+    penalties: Sequence[tuple[TrainedPenalty, bool]], at_once: int,
+) -> tuple[Programs, int]:  # fmt: skip
+    """The programs, and the bytes of a device that the largest of them takes beside the tables."""
     shards = mesh.shape[RECORD_AXIS]
     share = partial(step, config=config, penalties=penalties, shards=shards)
 
@@ -150,19 +181,30 @@ def compile_programs(
 
     mine, everywhere = P(NETWORK_AXIS), P()
     cut = tables_spec(tables, shards)
-    begin_program = program(begin, cut, mine).lower(tables, assignments).compile()
-    networks = begin_program(tables, assignments)
+    begin_program = program(begin, cut, mine)
+    networks = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, mine)),
+        jax.eval_shape(begin_program, tables, assignments),
+    )
     order = assignments.fold
-    active = jax.device_put(jnp.ones(mesh.shape[NETWORK_AXIS], jnp.int32), jax.NamedSharding(mesh, mine))
-    now = jnp.int32(0)
-    return Programs(
-        begin=begin_program,
-        restart=program(restart, mine).lower(networks).compile(),
-        advance=program(advance, mine, cut, mine, mine, mine, everywhere, everywhere)
-        .lower(networks, tables, assignments, order, active, now, now).compile(),
-        evaluate=program(evaluate, mine, cut, everywhere, mine, mine, mine, everywhere)
-        .lower(networks, tables, held, assignments, order, active, now).compile(),
-    )  # fmt: skip
+    active = jax.ShapeDtypeStruct((mesh.shape[NETWORK_AXIS],), jnp.int32, sharding=NamedSharding(mesh, mine))
+    now = jax.ShapeDtypeStruct((), jnp.int32)
+    which = (order, active)
+    lowered = [
+        begin_program.lower(tables, assignments),
+        program(restart, mine).lower(networks),
+        program(advance, mine, cut, mine, mine, mine, everywhere, everywhere)
+        .lower(networks, tables, assignments, *which, now, now),
+        program(evaluate, mine, cut, everywhere, mine, mine, mine, everywhere)
+        .lower(networks, tables, held, assignments, *which, now),
+    ]  # fmt: skip
+    # XLA compiles each on one core, mostly.
+    with ThreadPoolExecutor(len(lowered)) as pool:
+        programs = Programs(*pool.map(lambda one: one.compile(), lowered))
+    own = sum(x.dtype.itemsize * x.size for x in jax.tree.leaves(networks)) // mesh.shape[NETWORK_AXIS]
+    found = [one.memory_analysis() for one in (programs.advance, programs.evaluate)]
+    # What goes in and comes out, and what a program needs in between.
+    return programs, 2 * own + max(one.temp_size_in_bytes for one in found if one is not None)
 
 
 def tables_spec(tables: Tables, shards: int) -> Tables:
@@ -171,12 +213,8 @@ def tables_spec(tables: Tables, shards: int) -> Tables:
     if shards == 1:
         return spec
     records = P(RECORD_AXIS)
-    return spec._replace(
-        inputs=records,
-        outputs=records,
-        behavior=records,
-        terminated=None if tables.terminated is None else records,
-    )
+    columns = ("obs", "action", "next_obs", "reward", "terminated", "behavior", "first")
+    return spec._replace(**{name: records for name in columns if getattr(tables, name) is not None})
 
 
 def _no_info(tables: Tables) -> StepInfo:
@@ -188,26 +226,43 @@ def _judge(
     state: TrainState, assignment: Assignment, tables: Tables, held: Holdout, config: TrainConfig,
     penalties: Sequence[tuple[TrainedPenalty, bool]], shards: int,
 ) -> Judged:  # fmt: skip
-    rows = held.rows[assignment.fold]
-    mask = jnp.arange(rows.shape[0], dtype=jnp.int32) < held.number[assignment.fold]
     normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
-    batch = take(tables, rows, mask, shards=shards)
-    losses = record_losses(state.network, normalizer, batch.inputs, batch.outputs, config.loss, batch.terminated)
+    blocks, block = held.rows.shape[1:]
+
+    def moments_of(number: Array) -> BatchMoments:
+        mask = number * block + jnp.arange(block, dtype=jnp.int32) < held.number[assignment.fold]
+        batch = take(tables, held.rows[assignment.fold, number], mask, features=config.features, shards=shards)
+        losses = record_losses(state.network, normalizer, batch.inputs, batch.outputs, config.loss, batch.terminated)
+        return batch_moments(
+            losses, batch, tables.baseline.shape[0], irm=has_irm(penalties), per_dimension=config.per_dimension,
+            shards=shards,
+        )  # fmt: skip
+
+    def more(number: Array, moments: BatchMoments) -> BatchMoments:
+        pairs = zip(_each(moments), _each(moments_of(number)), strict=True)
+        penalized, *scales = [risk.merge(one, other) for one, other in pairs]
+        return BatchMoments(penalized, tuple(scales))
+
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(moments_of, jnp.int32(0)))
+    moments = jax.lax.fori_loop(0, blocks, more, nothing)
     # The weights of group_dro move: the worst risk, towards which they move, means the same at every evaluation.
     steady: list[tuple[TrainedPenalty, bool]] = [
         ("worst", debiased) if name == "group_dro" else (name, debiased) for name, debiased in penalties
     ]
 
-    def objective(weight: Float[Array, ""]) -> tuple[Array, Any]:
-        return batch_objective(
-            losses, batch, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro,
-            penalties=steady, per_dimension=config.per_dimension, shards=shards,
-        )  # fmt: skip
+    def value_at(weight: Float[Array, ""]) -> Array:
+        return objective(
+            moments, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro, penalties=steady
+        )
 
     weight = assignment.weight
-    value, moments = objective(weight)
-    plain, _ = objective(jnp.float32(0.0))
-    risks = jnp.where(moments.count.min(0) > 0, moments.mean.mean(0), jnp.nan)
+    value, plain = value_at(weight), value_at(jnp.float32(0.0))
+    found = moments.penalized
+    risks = jnp.where(found.count.min(0) > 0, found.mean.mean(0), jnp.nan)
     # The objective is rescaled by max(1, weight): risk + weight * penalty over that.
     penalty = (value * jnp.maximum(weight, 1.0) - plain) / jnp.where(weight > 0, weight, 1.0)
     return Judged(risks, value, jnp.where(weight > 0, penalty, 0.0))
+
+
+def _each(moments: BatchMoments) -> tuple[risk.Moments, ...]:
+    return moments.penalized, *moments.scales

@@ -13,23 +13,25 @@ SamplerName = Literal["natural", "balanced", "weighted"]
 class Sampler(NamedTuple):
     """The training rows of each fold, ordered by behavior, and how often each behavior is drawn."""
 
-    rows: Int32[Array, "fold train"]
-    number: UInt32[Array, " fold"]
+    rows: Int32[Array | np.ndarray, "fold train"]
+    number: UInt32[Array | np.ndarray, " fold"]
     """Number of rows of each fold."""
-    first: UInt32[Array, "fold group"]
+    first: UInt32[Array | np.ndarray, "fold group"]
     """Where each behavior's rows begin in `rows`."""
-    size: UInt32[Array, "fold group"]
+    size: UInt32[Array | np.ndarray, "fold group"]
     """Number of each behavior's rows."""
-    share: Float32[Array, "fold group"]
+    share: Float32[Array | np.ndarray, "fold group"]
     """Cumulative probability of drawing a behavior; unused by the natural sampler."""
 
 
 def sampler_of(
-    rows: list[np.ndarray], behavior: np.ndarray, num_groups: int, name: SamplerName, weights: tuple[float, ...]
-) -> Sampler:
-    """The sampler over these rows of each fold.
+    rows: list[np.ndarray], behavior: np.ndarray, num_groups: int, name: SamplerName, weights: tuple[float, ...],
+    place: np.ndarray,
+) -> Sampler:  # fmt: skip
+    """The sampler over these rows of each fold, on the host.
 
-    **Arguments:** ascending `rows` of each fold; `behavior` of every record; `weights` of the behaviors, for "weighted".
+    **Arguments:** ascending `rows` of each fold; `behavior` of every record; `weights` of the behaviors, for "weighted";
+    `place` of every record in the tables.
     """
     longest = max(map(len, rows))
     table = np.zeros((len(rows), longest), np.int32)
@@ -38,17 +40,17 @@ def sampler_of(
     for fold, own in enumerate(rows):
         # The natural sampler keeps the rows' order, the others need each behavior's rows side by side.
         ordered = own if name == "natural" else own[np.argsort(behavior[own], kind="stable")]
-        table[fold, : len(own)] = ordered
+        table[fold, : len(own)] = place[ordered]
         size[fold] = np.bincount(behavior[own], minlength=num_groups)
         wanted = (size[fold] > 0) * (np.array(weights) if name == "weighted" else np.ones(num_groups))
         share[fold] = np.cumsum(wanted / max(wanted.sum(), np.finfo(float).tiny))
     first = np.cumsum(size, axis=1) - size
     return Sampler(
-        jnp.asarray(table),
-        jnp.array([len(own) for own in rows], jnp.uint32),
-        jnp.asarray(first, jnp.uint32),
-        jnp.asarray(size),
-        jnp.asarray(share, jnp.float32),
+        table,
+        np.array([len(own) for own in rows], np.uint32),
+        first.astype(np.uint32),
+        size,
+        share.astype(np.float32),
     )
 
 

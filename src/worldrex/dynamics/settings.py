@@ -1,12 +1,15 @@
 """What the trainings of a sweep share, what one run of it is, and which settings no training can have."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from worldrex import risk
+from worldrex.dynamics.errors import TrainingError
+from worldrex.dynamics.features import Features
 from worldrex.dynamics.losses import LossName
 from worldrex.dynamics.samplers import SamplerName
+from worldrex.dynamics.terminations import rule_of
 
 TrainedPenalty = risk.PenaltyName
 Keep = Literal["last", "best"]
@@ -15,14 +18,12 @@ Keep = Literal["last", "best"]
 LAYER_DECAY = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)
 
 
-class TrainingError(ValueError):
-    """Training cannot go on; the message says what came and what to do."""
-
-
 @dataclass(frozen=True)
 class TrainConfig:
     """What all trainings of a sweep share."""
 
+    features: Features = field(default_factory=Features)
+    """What the networks see and in which terms they predict."""
     loss: LossName = "squared"
     """Loss whose risks are penalized: "squared" (the variance head then learns apart), "nll" (Gaussian) or "beta_nll"."""
     per_dimension: bool = False
@@ -33,9 +34,9 @@ class TrainConfig:
     """Networks in the ensemble."""
     elites: int = 5
     """Members that predict: those with the lowest objective on held-out episodes."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = (200, 200, 200, 200)
     """Widths of the hidden layers."""
-    batch: int = 1024
+    batch: int = 256
     """Records of a mini-batch, drawn by each member for itself."""
     sampler: SamplerName = "natural"
     """How batches are drawn: records alike, behaviors alike ("balanced"), or behaviors by `behavior_weights`."""
@@ -55,14 +56,18 @@ class TrainConfig:
     """Noise floor of each behavior, in normalized units: the penalty compares what is above it."""
     group_dro_eta: float = 0.01
     """Step size of the penalty "group_dro"."""
-    termination: Literal["learned", "none"] = "learned"
-    """Whether a head learns where episodes end for good, in logs that have such ends."""
+    termination: str = "learned"
+    """Where episodes end for good: "learned" by a head, in logs that have such ends, "none", or a given rule: its name
+    (hopper, walker2d, ant, humanoid, inverted-pendulum) or the ranges that next_obs must stay in ("0:0.7:inf 1:-0.2:0.2").
+    """
     keep: Keep = "last"
     """Which weights a member ends with: its last ones, or those with the lowest held-out objective of the second phase."""
     patience: int | None = None
     """Stop a member when so many evaluations in a row (every 500 steps) found no lower held-out objective."""
     holdout: float = 0.1
     """Share of each behavior's episodes held out to choose elites and draw curves."""
+    held_out_behaviors: tuple[str, ...] | None = None
+    """Hold these whole behaviors out instead: elites and the best weights are then those that fare best under them."""
     seed: int = 0
     """Seed of the held-out episodes, the first weights and the batches."""
 
@@ -123,20 +128,56 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
         raise TrainingError(f"patience is {config.patience}; stopping early needs 1 evaluation or more.")
     if not 0 < config.holdout < 1:
         raise TrainingError(f"holdout is {config.holdout}; it is a share between 0 and 1, such as 0.1.")
+    require_features(config.features)
+    rule_of(config.termination)
     for weight in weights:
         if not 0 <= weight < float("inf"):
             raise TrainingError(f"weight is {weight}; a penalty needs a finite weight of 0 (none) or more.")
 
 
-def require_one_per_behavior(config: TrainConfig, num_behaviors: int) -> None:
-    """Raise `TrainingError` where settings that belong to behaviors are more or fewer than those."""
+def require_features(features: Features) -> None:
+    """Raise `TrainingError` for features that no log has."""
+    if features.history < 1:
+        raise TrainingError(f"history is {features.history}; a network needs 1 step, the present one, or more.")
+    for name in ("absolute", "angles", "masked"):
+        dims = getattr(features, name) or ()
+        if any(dim < 0 for dim in dims) or len(set(dims)) < len(dims):
+            raise TrainingError(f"{name} is {dims}; give different dimensions of obs, counted from 0.")
+    both = set(features.absolute or ()) & set(features.angles or ())
+    if both:
+        raise TrainingError(
+            f"dimension {min(both)} of obs is in both absolute and angles; an angle is told by its change."
+        )
+
+
+def require_fitting(config: TrainConfig, behavior_names: Sequence[str], obs_dims: int | None = None) -> None:
+    """Raise `TrainingError` where settings do not fit a log of these behaviors, and of so many dimensions if known."""
     needed = {"behavior_weights": config.sampler == "weighted", "baselines": bool(config.baselines)}
     for name, wanted in needed.items():
         given = getattr(config, name) or ()
-        if wanted and len(given) != num_behaviors:
+        if wanted and len(given) != len(behavior_names):
             raise TrainingError(
-                f"{name} has {len(given)} of the {num_behaviors} numbers that this log needs: give one for each "
+                f"{name} has {len(given)} of the {len(behavior_names)} numbers that this log needs: give one for each "
                 "behavior, in the order that `worldrex describe` tells."
             )
     if config.sampler == "weighted" and not sum(config.behavior_weights or ()) > 0:
         raise TrainingError("behavior_weights are all 0; some behavior must be drawn.")
+    for behavior in config.held_out_behaviors or ():
+        if behavior not in behavior_names:
+            raise TrainingError(
+                f"held_out_behaviors has {behavior!r}, and the log has {', '.join(map(repr, behavior_names))}: give their names."
+            )
+    if config.held_out_behaviors and set(config.held_out_behaviors) >= set(behavior_names):
+        raise TrainingError("held_out_behaviors are all behaviors of the log; leave some to learn from.")
+    if obs_dims is None:
+        return
+    rule = rule_of(config.termination)
+    asked = {
+        "absolute": config.features.absolute, "angles": config.features.angles, "masked": config.features.masked,
+        "termination": rule.dims if rule else None,
+    }  # fmt: skip
+    for name, dims in asked.items():
+        if dims and max(dims) >= obs_dims:
+            raise TrainingError(
+                f"{name} names dimension {max(dims)} of obs, and this log's are 0 to {obs_dims - 1}: give others."
+            )

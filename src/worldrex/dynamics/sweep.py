@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -20,17 +19,12 @@ from jaxtyping import Array, Bool, Float32, Int
 from worldrex.data import Transitions
 from worldrex.dynamics.checkpoint import Position, newest, write
 from worldrex.dynamics.ensemble import Network
+from worldrex.dynamics.errors import TrainingError
 from worldrex.dynamics.layout import assignments_of, line_up, mesh_of, slots_of, tables_of
 from worldrex.dynamics.normalizer import Normalizer
+from worldrex.dynamics.processes import spread, spread_parts, whole_log
 from worldrex.dynamics.programs import NETWORK_AXIS, Judged, Networks, compile_programs, tables_spec
-from worldrex.dynamics.settings import (
-    Run,
-    TrainConfig,
-    TrainedPenalty,
-    TrainingError,
-    require_one_per_behavior,
-    require_trainable,
-)
+from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty, require_fitting, require_trainable
 
 REPORT_STEPS = 500
 STRETCH = 100
@@ -70,6 +64,8 @@ class Sweep(NamedTuple):
     skipped: Int[np.ndarray, "run member"]
     """Steps that were not finite and changed nothing."""
     compile_seconds: float
+    behavior_names: tuple[str, ...]
+    """Of the whole log."""
 
 
 class _Told(NamedTuple):
@@ -91,7 +87,7 @@ def train(
     data: Transitions, runs: Sequence[Run], config: TrainConfig, *,
     report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
     checkpoint: Path | None = None, checkpoint_seconds: float = 60.0, say: Callable[[str], None] | None = None,
-    begins: Callable[[int], None] | None = None, devices_per_batch: int = 1, at_once: int | None = None,
+    begins: Callable[[int], None] | None = None, devices_per_batch: int = 1, memory: int | None = None,
 ) -> Sweep:  # fmt: skip
     """Train `config.members` networks for each run, all as one program.
 
@@ -107,8 +103,9 @@ def train(
     - `say`: told what a person should know: a checkpoint that was damaged, a member that was put back.
     - `begins`: told the step that the training starts or goes on from.
     - `devices_per_batch`: how many devices share each batch; the others train other networks.
-    - `at_once`: networks that a device trains side by side: fewer need less memory. None: one on a CPU (its working
-      set then stays in the cache), all on an accelerator.
+    - `memory`: bytes that a device may use beside the tables; on an accelerator, as many networks are trained side by
+      side as fit, all if not given. A CPU trains one after the other, whatever the memory: its cache holds one. The
+      result is the same to the bit.
 
     **Returns:** `Sweep`. **Raises:** `TrainingError` if a fold has no records, or if training diverges again and again.
 
@@ -116,7 +113,8 @@ def train(
     state with half its learning rate, up to three times.
     """
     require_trainable(config, [run.weight for run in runs])
-    require_one_per_behavior(config, data.num_behaviors)
+    whole = whole_log(data)
+    require_fitting(config, whole.behavior_names, data.obs.shape[1])
     folds = list(dict.fromkeys(run.left_out for run in runs))
     if len(folds) == 1:
         folds = 2 * folds  # XLA would simplify the choice among one, and round the risks otherwise than in company.
@@ -124,19 +122,16 @@ def train(
         dict.fromkeys((run.penalty, run.debiased) for run in runs)
     )
     mesh = mesh_of(devices_per_batch)
-    tables, held = tables_of(data, folds, config, devices_per_batch)
-    assignments = assignments_of(runs, folds, penalties, config, mesh.shape[NETWORK_AXIS])
-    place = NamedSharding(mesh, P(NETWORK_AXIS))
-    spec = jax.tree.map(lambda s: NamedSharding(mesh, s), tables_spec(tables, devices_per_batch))
-    tables, held = jax.device_put(tables, spec), jax.device_put(held, NamedSharding(mesh, P()))
-    assignments = jax.device_put(assignments, place)
+    place, everywhere = NamedSharding(mesh, P(NETWORK_AXIS)), NamedSharding(mesh, P())
+    host, held = tables_of(data, folds, config, devices_per_batch, whole=whole)
+    spec = jax.tree.map(lambda s: NamedSharding(mesh, s), tables_spec(host, devices_per_batch))
+    tables, held = spread_parts(host, spec), spread(held, everywhere)
+    assignments = spread(assignments_of(runs, folds, penalties, config, mesh.shape[NETWORK_AXIS]), place)
     count = assignments.fold.shape[0]
     per_device = count // mesh.shape[NETWORK_AXIS]
-    if at_once is None:
-        at_once = 1 if jax.default_backend() == "cpu" else per_device
 
     started = time.perf_counter()
-    programs = compile_programs(mesh, tables, held, assignments, config, penalties, min(at_once, per_device))
+    programs = compile_programs(mesh, tables, held, assignments, config, penalties, side_by_side(per_device), memory)
     compile_seconds = time.perf_counter() - started
     lead = (len(runs), config.members)
     real = lead[0] * lead[1]
@@ -152,7 +147,7 @@ def train(
     # No stretch crosses a reset, where the optimizer starts afresh. They are short, so that Ctrl-C is heard.
     stops = [0, *sorted(reported | set(range(STRETCH, total, STRETCH)))]
     networks = programs.begin(tables, assignments)
-    groups = data.num_behaviors
+    groups = whole.num_behaviors
     none = np.zeros(count, np.int64)
     told = _Told(
         np.full((count, groups), np.nan, np.float32), np.full(count, np.nan, np.float32), np.zeros(count, np.float32),
@@ -163,7 +158,7 @@ def train(
         found = newest(checkpoint, Position(0, networks, sound, told), say=say)
         if found is not None:
             begun, networks, sound, told = found
-            networks, sound = jax.device_put((networks, sound), place)
+            networks, sound = spread((networks, sound), place)
     if begins is not None:
         begins(begun)
     order, active = line_up(told.active, mesh, place)
@@ -176,9 +171,7 @@ def train(
             networks, sound = programs.restart(networks), programs.restart(sound)
             told = told._replace(active=np.ones(count, bool))
             order, active = line_up(told.active, mesh, place)
-        networks, info = programs.advance(
-            networks, tables, assignments, order, active, jnp.int32(start), jnp.int32(stop)
-        )
+        networks, info = programs.advance(networks, tables, assignments, order, active, np.int32(start), np.int32(stop))
         bad = np.asarray(info.bad)
         told = told._replace(skipped=told.skipped + bad.astype(np.int64), last=np.where(told.active, stop, told.last))
         # Each network by itself: what others do must not change what it is put back to.
@@ -191,7 +184,7 @@ def train(
                 say(f"steps {start} to {stop} were not finite for some members: put back, with half the learning rate")
         seen.append((per_run(info.risk).sum(-1), per_run(info.present).sum(-1)))
         if stop in reported:
-            networks, judged = programs.evaluate(networks, tables, held, assignments, order, active, jnp.int32(stop))
+            networks, judged = programs.evaluate(networks, tables, held, assignments, order, active, np.int32(stop))
             told = _remember(told, judged, seen, per_run)
             if config.patience is not None and stop > max(resets, default=0) and stop < total:
                 stale = np.asarray(networks.best.stale)
@@ -225,7 +218,16 @@ def train(
         last_step=per_run(best.step if config.keep == "best" else told.last),
         skipped=per_run(told.skipped),
         compile_seconds=compile_seconds,
+        behavior_names=whole.behavior_names,
     )
+
+
+def side_by_side(per_device: int) -> int:
+    """Networks that a device trains at once if its memory allows.
+
+    Elsewhere than on a CPU two at least: the result is then the same to the bit however many fit.
+    """
+    return 1 if jax.default_backend() == "cpu" else max(per_device, 2)
 
 
 def _remember(
@@ -264,7 +266,7 @@ def _chosen(these: Bool[np.ndarray, " slot"], networks: Networks, others: Networ
     def choose(x: Array | np.ndarray, y: Array | np.ndarray) -> np.ndarray:
         return np.where(these.reshape(-1, *(1,) * (x.ndim - 1)), np.asarray(x), np.asarray(y))
 
-    return jax.device_put(jax.tree.map(choose, networks, others), place)
+    return spread(jax.tree.map(choose, networks, others), place)
 
 
 def _raise_if_hopeless(

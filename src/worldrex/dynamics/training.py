@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, PRNGKeyArray
 
 from worldrex import risk
 from worldrex.dynamics.ensemble import Network, apply_network, init_network
+from worldrex.dynamics.features import Features, rows_of_past
 from worldrex.dynamics.losses import LossName, beta_nll, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
+from worldrex.dynamics.optimizer import adam_step, init_adam
 from worldrex.dynamics.samplers import Sampler, draw_rows
 from worldrex.dynamics.settings import TrainConfig, TrainedPenalty
 
@@ -26,14 +29,18 @@ RECORD_AXIS = "record"
 class Tables(NamedTuple):
     """The data of a sweep, the same for all of its networks; axis `fold` tells which behavior is left out."""
 
-    inputs: Float32[Array, "record input"]
-    outputs: Float32[Array, "record output"]
-    terminated: Bool[Array, " record"] | None
+    obs: Float32[Array | np.ndarray, "record obs"]
+    action: Float32[Array | np.ndarray, "record act"]
+    next_obs: Float32[Array | np.ndarray, "record obs"]
+    reward: Float32[Array | np.ndarray, " record"]
+    terminated: Bool[Array | np.ndarray, " record"] | None
     """Where an episode ended for good; None where no network learns it."""
-    behavior: Int32[Array, " record"]
+    behavior: Int32[Array | np.ndarray, " record"]
+    first: Int32[Array | np.ndarray, " record"] | None
+    """Row at which each record's episode begins; None where no network sees the past."""
     sampler: Sampler
     normalizer: Normalizer
-    baseline: Float32[Array, " group"]
+    baseline: Float32[Array | np.ndarray, " group"]
     """Risk that is taken off each behavior's before the penalty compares them."""
 
 
@@ -52,7 +59,7 @@ class TrainState(NamedTuple):
     """What the next step needs."""
 
     network: Network
-    optimizer: optax.OptState
+    optimizer: optax.ScaleByAdamState
     group_dro: risk.group_dro.State
     """Weights of the behaviors, `[output or 1, group]`; they move only under that penalty."""
 
@@ -91,46 +98,66 @@ class Batch(NamedTuple):
 
 def init(tables: Tables, assignment: Assignment, config: TrainConfig) -> TrainState:
     """A fresh network and optimizer for one assignment; the network depends on the assignment's key only."""
+    num_outputs = tables.obs.shape[-1] + 1
     network = init_network(
-        tables.inputs.shape[-1],
-        tables.outputs.shape[-1],
+        config.features.num_inputs(tables.obs.shape[-1], tables.action.shape[-1]),
+        num_outputs,
         config.hidden,
         gaussian=not config.deterministic,
         terminates=tables.terminated is not None,
         key=jax.random.fold_in(assignment.key, 2**31),
     )
-    rows = tables.outputs.shape[-1] if config.per_dimension else 1
+    rows = num_outputs if config.per_dimension else 1
     nothing = jnp.zeros((rows, tables.baseline.shape[0]))
     weights = risk.group_dro.init(risk.GroupMoments(nothing, nothing, nothing))
-    return TrainState(network, optax.scale_by_adam().init(_tree(network)), weights)
+    return TrainState(network, init_adam(network), weights)
 
 
 def take(
-    tables: Tables, rows: Int32[Array, " row"], mask: Bool[Array, " row"] | None = None, *, shards: int = 1
-) -> Batch:
-    """The records at these rows; over several shards, those that this device computes.
+    tables: Tables, rows: Int32[Array, " row"], mask: Bool[Array, " row"] | None = None, *,
+    features: Features, shards: int = 1,
+) -> Batch:  # fmt: skip
+    """The records at these rows, as the networks see them; over several shards, those that this device computes.
 
     With shards > 1 the tables are cut along the mesh axis "record". Each device puts in the rows that it has, the sum
     over the axis is the whole batch, and each device takes its part of it: what is sent is the batch, whatever the log.
     """
-    columns = (tables.inputs, tables.outputs, tables.terminated, tables.behavior)
+
+    def at(column: Array, rows: Array) -> Array:
+        if shards == 1:
+            return column[rows]
+        own = column.shape[0]
+        place = rows - jax.lax.axis_index(RECORD_AXIS) * own
+        here = ((place >= 0) & (place < own)).reshape(-1, *(1,) * (column.ndim - 1))
+        found = jnp.where(here, column[place.clip(0, own - 1)], jnp.zeros((), column.dtype))
+        summed = jax.lax.psum(found.astype(jnp.int32) if column.dtype == bool else found, RECORD_AXIS)
+        return summed.astype(column.dtype)
+
+    def columns(*names: str, rows: Array = rows) -> list[Any]:
+        return [jax.tree.map(lambda x: at(x, rows), getattr(tables, name)) for name in names]
+
+    next_obs, reward, terminated, behavior = columns("next_obs", "reward", "terminated", "behavior")
+    if features.history == 1:
+        obs, action = columns("obs", "action")
+        present = obs
+    else:
+        (first,) = columns("first")
+        past = rows_of_past(rows, first, features.history)
+        obs, action = (
+            x.reshape(*past.shape, x.shape[-1]) for x in columns("obs", "action", rows=past.reshape(-1))
+        )  # fmt: skip
+        present = obs[:, -1]
+    batch = Batch(
+        features.inputs(obs, action), features.outputs(present, next_obs, reward), terminated, behavior, mask
+    )  # fmt: skip
     if shards == 1:
-        return Batch(*jax.tree.map(lambda x: x[rows], columns), mask=mask)
-    own = tables.behavior.shape[0]
-    device = jax.lax.axis_index(RECORD_AXIS)
-    place = rows - device * own
-    here = (place >= 0) & (place < own)
+        return batch
     part = -(-rows.shape[0] // shards)
-    mine = device * part + jnp.arange(part, dtype=jnp.int32)
+    mine = jax.lax.axis_index(RECORD_AXIS) * part + jnp.arange(part, dtype=jnp.int32)
     counted = mine < rows.shape[0]
     mine = jnp.minimum(mine, rows.shape[0] - 1)
-
-    def whole(x: Array) -> Array:
-        found = jnp.where(here.reshape(-1, *(1,) * (x.ndim - 1)), x[place.clip(0, own - 1)], jnp.zeros((), x.dtype))
-        summed = jax.lax.psum(found.astype(jnp.int32) if x.dtype == bool else found, RECORD_AXIS)
-        return summed.astype(x.dtype)[mine]
-
-    return Batch(*jax.tree.map(whole, columns), mask=counted if mask is None else counted & mask[mine])
+    batch = jax.tree.map(lambda x: x[mine], batch)
+    return batch._replace(mask=counted if mask is None else counted & batch.mask)
 
 
 def record_losses(
@@ -161,37 +188,49 @@ def record_losses(
     return Losses(penalized, scales, beside)
 
 
-def batch_objective(
-    losses: Losses, batch: Batch, assignment: Assignment, weight: Float[Array, ""], *,
-    baseline: Float[Array, " group"], group_dro: risk.group_dro.State,
-    penalties: Sequence[tuple[TrainedPenalty, bool]], per_dimension: bool, shards: int = 1,
-) -> tuple[Float[Array, ""], risk.Moments]:  # fmt: skip
-    """The assignment's objective on these losses, and the moments it was made of (`[output, group]` or `[1, group]`).
+class BatchMoments(NamedTuple):
+    """Of a batch, or of several merged: all that an objective needs of its records."""
 
-    With several shards, the parts of all devices along the mesh axis "record" are one batch.
-    """
+    penalized: risk.Moments
+    """Of the penalized loss, `[output, group]` or, of the mean over the outputs, `[1, group]`."""
+    scales: tuple[risk.Moments, ...]
+    """Of its derivatives, where the penalty "irm" is among those that are trained."""
+
+
+def batch_moments(
+    losses: Losses, batch: Batch, num_groups: int, *, irm: bool, per_dimension: bool, shards: int = 1
+) -> BatchMoments:
+    """The moments of each behavior's losses; with several shards, of the parts of all devices as one batch."""
 
     def moments_of(of_records: Array) -> risk.Moments:
         columns = of_records.T if per_dimension else of_records.mean(-1)[None]
-        moments = risk.group_moments(columns, batch.behavior, baseline.shape[0], batch.mask)
+        moments = risk.group_moments(columns, batch.behavior, num_groups, batch.mask)
         return moments if shards == 1 else risk.all_reduce(moments, RECORD_AXIS)
 
-    moments = moments_of(losses.penalized)
-    scales = [moments_of(x) for x in losses.scales] if any(name == "irm" for name, _ in penalties) else None
+    return BatchMoments(moments_of(losses.penalized), tuple(moments_of(x) for x in losses.scales) if irm else ())
+
+
+def objective(
+    moments: BatchMoments, assignment: Assignment, weight: Float[Array, ""], *, baseline: Float[Array | np.ndarray, " group"],
+    group_dro: risk.group_dro.State, penalties: Sequence[tuple[TrainedPenalty, bool]],
+) -> Float[Array, ""]:  # fmt: skip
+    """The assignment's objective, (mean risk + weight x penalty) / max(1, weight), mean over the outputs."""
 
     def branch(penalty: TrainedPenalty, debiased: bool, _: None) -> Array:
-        above = risk.excess(moments, baseline) if penalty != "irm" else moments
-        value = risk.penalty_value
+        parts = moments.scales if penalty == "irm" else [risk.excess(moments.penalized, baseline)]
         options = {"debiased": debiased, "state": group_dro if penalty == "group_dro" else None}
-        parts = scales if penalty == "irm" and scales is not None else [above]
-        return jnp.stack([value(part, penalty, **options) for part in parts]).sum(0)
+        return jnp.stack([risk.penalty_value(part, penalty, **options) for part in parts]).sum(0)
 
     # One branch is taken per network when networks are mapped one by one, as on a CPU.
     penalty = jax.lax.switch(
         assignment.penalty, [partial(branch, name, debiased) for name, debiased in penalties], None
     )
-    value = (risk.mean_risk(moments) + weight * penalty) / jnp.maximum(weight, 1.0)
-    return value.mean(), moments
+    return ((risk.mean_risk(moments.penalized) + weight * penalty) / jnp.maximum(weight, 1.0)).mean()
+
+
+def has_irm(penalties: Sequence[tuple[TrainedPenalty, bool]]) -> bool:
+    """Whether the derivatives that "irm" takes are needed."""
+    return any(name == "irm" for name, _ in penalties)
 
 
 def step(
@@ -209,46 +248,42 @@ def step(
     )  # fmt: skip
     normalizer = jax.tree.map(lambda x: x[assignment.fold], tables.normalizer)
     weight = config.schedule(assignment.weight)(number)
-    batch = take(tables, rows, shards=shards)
+    batch = take(tables, rows, features=config.features, shards=shards)
 
     def total(network: Network) -> tuple[Array, risk.Moments]:
         losses = record_losses(network, normalizer, batch.inputs, batch.outputs, config.loss, batch.terminated)
-        value, moments = batch_objective(
-            losses, batch, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro,
-            penalties=penalties, per_dimension=config.per_dimension, shards=shards,
+        moments = batch_moments(
+            losses, batch, tables.baseline.shape[0], irm=has_irm(penalties), per_dimension=config.per_dimension,
+            shards=shards,
         )  # fmt: skip
+        value = objective(
+            moments, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro, penalties=penalties
+        )
         if network.max_log_var is not None and network.min_log_var is not None:
             bounds = 0.01 * (network.max_log_var - network.min_log_var).mean()
             # As the likelihood beside it is.
             value = value + (bounds if config.loss == "squared" else bounds / jnp.maximum(weight, 1.0))
         beside = losses.beside if batch.mask is None else jnp.where(batch.mask, losses.beside, 0.0)
         beside = beside.sum() / config.batch
-        return value + (beside if shards == 1 else jax.lax.psum(beside, RECORD_AXIS)), moments
+        return value + (beside if shards == 1 else jax.lax.psum(beside, RECORD_AXIS)), moments.penalized
 
     (value, moments), gradient = jax.value_and_grad(total, has_aux=True)(state.network)
     if shards > 1:
         # Every device differentiates the whole batch's sums: its part of the gradient comes once from each.
         gradient = jax.lax.pmean(gradient, RECORD_AXIS)
-    # Optax raises a float to an integer power, which strict promotion forbids.
-    with jax.numpy_dtype_promotion("standard"):
-        direction, optimizer = optax.scale_by_adam().update(gradient, state.optimizer, _tree(state.network))
-    rate = assignment.learning_rate * rate_share(number, config)
-    network = jax.tree.map(
-        lambda p, d, decay: p - rate * (d + decay * p), state.network, direction, decays(state.network, config)
-    )
+    finite = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradient))
+    network, optimizer = adam_step(
+        state.network, state.optimizer, gradient, rate=assignment.learning_rate * rate_share(number, config),
+        decay=decays(state.network, config), do=finite,
+    )  # fmt: skip
     group_dro = state.group_dro
     if any(name == "group_dro" for name, _ in penalties):
-        group_dro, _ = risk.group_dro.step(group_dro, risk.excess(moments, tables.baseline), eta=config.group_dro_eta)
-    finite = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradient))
-    after = jax.tree.map(partial(jnp.where, finite), TrainState(network, optimizer, group_dro), state)
+        moved, _ = risk.group_dro.step(group_dro, risk.excess(moments, tables.baseline), eta=config.group_dro_eta)
+        group_dro = jax.tree.map(partial(jnp.where, finite), moved, group_dro)
+    after = TrainState(network, optimizer, group_dro)
     present = (moments.count[0] > 0).astype(jnp.float32)
     told = jnp.where(finite, moments.mean.mean(0), 0.0)
     return after, StepInfo(told, jnp.where(finite, present, 0.0), (~finite).astype(jnp.float32))
-
-
-def _tree(network: Network) -> Any:
-    """The network for optax, whose types know no None among parameters."""
-    return network
 
 
 def decays(network: Network, config: TrainConfig) -> Network:

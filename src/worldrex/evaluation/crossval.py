@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from worldrex.data import DataError, Transitions, holdout, require_valid
+from worldrex.data import DataError, Transitions, require_valid
 from worldrex.dynamics import (
     Progress,
     Run,
@@ -15,6 +15,7 @@ from worldrex.dynamics import (
     TrainingError,
     model_of_run,
     require_trainable,
+    split_of,
     train,
 )  # fmt: skip
 from worldrex.evaluation.model_error import output_scale, squared_errors
@@ -38,6 +39,7 @@ class CrossvalConfig(TrainConfig):
     """Trainings of each weight and fold."""
     members: int = 2
     elites: int = 2
+    hidden: tuple[int, ...] = (64, 64)
     batch: int = 256
     warmup_steps: int = 1000
     steps: int = 3000
@@ -113,7 +115,8 @@ def crossval(
     require_sweepable(config)
     require_valid(data)
     require_comparable(data)
-    folds = [int(behavior) for behavior in np.unique(data.behavior)]
+    learned, held_out = split_of(data, config)
+    folds = list(map(int, np.unique(data.behavior[learned])))
     weights = sorted({0.0, *map(float, config.weights)}) if len(folds) > 2 else [0.0]
     seeds = [config.seed + number for number in range(config.seeds)]
     runs = [
@@ -124,9 +127,8 @@ def crossval(
     ]
     tell = None if report is None else lambda progress: report(progress, runs)
     sweep = train(data, runs, config, report=tell, tick=tick, **more)
-    scale = output_scale(data)
+    scale = output_scale(data, config.features.angles)
     # Every model on every record that it did not learn from: the behavior left out, and held-out episodes of the others.
-    _, held_out = holdout(data, config.holdout, seed=config.seed)
     rows, left_out = [], []
     trained = {data.behavior_names[fold]: np.full((len(weights), len(runs)), np.nan) for fold in folds}
     for fold in folds:

@@ -1,6 +1,6 @@
 """Squared error, likelihood and coverage of a model's predictions under each behavior of a log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 from worldrex.data import Transitions
-from worldrex.dynamics import ModelError, WorldModel
+from worldrex.dynamics import Features, ModelError, WorldModel, first_of_episode
 from worldrex.evaluation.statistics import by_cluster, cluster_means, interval, resample
 
 BLOCK = 8192  # records predicted at once: bounds the memory, and compiles one shape for every log
@@ -18,28 +18,30 @@ DRAWS = 1000
 NORMAL_95 = 1.959964
 
 
-def outputs_of(data: Transitions) -> Float32[np.ndarray, "record output"]:
-    """What a model predicts of each record: next_obs - obs, then the reward."""
-    return np.concatenate([data.next_obs - data.obs, data.reward[:, None]], axis=1)
+def outputs_of(data: Transitions, angles: Sequence[int] | None = None) -> Float32[np.ndarray, "record output"]:
+    """What a model predicts of each record: next_obs - obs (of `angles` the short way round), then the reward."""
+    return Features(angles=tuple(angles or ())).outputs(data.obs, data.next_obs, data.reward)
 
 
-def output_scale(data: Transitions) -> Float64[np.ndarray, " output"]:
+def output_scale(data: Transitions, angles: Sequence[int] | None = None) -> Float64[np.ndarray, " output"]:
     """Standard deviation of each output over a log: errors in these units are "normalized". 1 for a constant output."""
-    std = outputs_of(data).std(axis=0, dtype=np.float64)
+    std = outputs_of(data, angles).std(axis=0, dtype=np.float64)
     return np.where(std > 0, std, 1.0)
 
 
 def predict_outputs(model: WorldModel, data: Transitions) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the elites' mixture, `[record, output]` each, in the data's own units."""
     means, stds = [], []
+    first = first_of_episode(data.episode)
     for start in range(0, len(data), BLOCK):
-        obs, action = data.obs[start : start + BLOCK], data.action[start : start + BLOCK]
-        short = BLOCK - len(obs)
-        prediction = model.predict(np.pad(obs, ((0, short), (0, 0))), np.pad(action, ((0, short), (0, 0))))
-        mean = np.column_stack([prediction.next_obs, prediction.reward])[: len(obs)]
-        mean[:, :-1] -= obs
+        # The last block is filled up with its last record.
+        rows = np.minimum(np.arange(start, start + BLOCK), len(data) - 1)
+        count = min(BLOCK, len(data) - start)
+        prediction = model.predict(*model.features.past(data, rows, first))
+        mean = np.column_stack([prediction.next_obs, prediction.reward])[:count]
+        mean[:, :-1] -= data.obs[rows[:count]]
         means.append(mean)
-        stds.append(np.column_stack([prediction.next_obs_std, prediction.reward_std])[: len(obs)])
+        stds.append(np.column_stack([prediction.next_obs_std, prediction.reward_std])[:count])
     return np.concatenate(means), np.concatenate(stds)
 
 
@@ -48,7 +50,7 @@ def squared_errors(
 ) -> Float64[np.ndarray, "record output"]:
     """Squared error of the elites' mean, ((prediction - truth) / scale)^2, of each record and output."""
     mean, _ = predict_outputs(model, data)
-    return np.square((mean.astype(np.float64) - outputs_of(data)) / scale)
+    return np.square((mean.astype(np.float64) - outputs_of(data, model.features.angles)) / scale)
 
 
 def score(
@@ -80,7 +82,7 @@ def score(
         entry: dict[str, Any] = {"intervals": {}, "outputs": {}, "nll": {}, "coverage": {}}
         for model_name, model in models.items():
             mean, std = predict_outputs(model, part)
-            gap = (mean.astype(np.float64) - outputs_of(part)) / scale
+            gap = (mean.astype(np.float64) - outputs_of(part, model.features.angles)) / scale
             spread = std.astype(np.float64) / scale
             entry[model_name] = float(np.square(gap).mean())
             entry["outputs"][model_name] = np.square(gap).mean(0)
@@ -98,17 +100,16 @@ def score(
     return table
 
 
-def action_slope(
-    model: WorldModel, obs: Float[np.ndarray, "record obs"], action: Float[np.ndarray, "record act"]
-) -> Float64[np.ndarray, "output act"]:
-    """Mean over the records of the derivative of the predicted outputs in the action, in the data's own units."""
-    if not len(obs):
+def action_slope(model: WorldModel, data: Transitions) -> Float64[np.ndarray, "output act"]:
+    """Mean over the records of the derivative of the predicted outputs in the present action, in the data's own units."""
+    if not len(data):
         raise ModelError("the slope in the action needs at least one record")
-    total = np.zeros((model.normalizer.output_mean.shape[-1], action.shape[1]))
-    for start in range(0, len(obs), BLOCK):
-        stop = start + BLOCK
-        total += np.asarray(_slope_sum(model, obs[start:stop], action[start:stop]), np.float64)
-    return total / len(obs)
+    total = np.zeros((model.normalizer.output_mean.shape[-1], data.action.shape[1]))
+    first = first_of_episode(data.episode)
+    for start in range(0, len(data), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(data)))
+        total += np.asarray(_slope_sum(model, *model.features.past(data, rows, first)), np.float64)
+    return total / len(data)
 
 
 def _slope_sum(model: WorldModel, obs: np.ndarray, action: np.ndarray) -> jax.Array:
@@ -119,7 +120,8 @@ def _slope_sum(model: WorldModel, obs: np.ndarray, action: np.ndarray) -> jax.Ar
 
     slope_in = partial(jax.jvp, outputs, (jnp.asarray(action),))
     columns = []
-    for place in range(action.shape[1]):
-        direction = jnp.zeros_like(action).at[:, place].set(1.0)
-        columns.append(slope_in((direction,))[1].sum(0))
+    for place in range(action.shape[-1]):
+        direction = np.zeros_like(action)
+        direction.reshape(len(action), -1, action.shape[-1])[:, -1, place] = 1.0
+        columns.append(slope_in((jnp.asarray(direction),))[1].sum(0))
     return jnp.stack(columns, -1)
