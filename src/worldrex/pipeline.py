@@ -16,10 +16,14 @@ from worldrex import stages, tasks
 from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load, render
 from worldrex.dynamics import Features, TrainConfig, TrainingError, require_fitting, require_trainable
 from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
+from worldrex.event_files import EventFiles
 from worldrex.runs import open_run, write_json
 from worldrex.stages import Job
 from worldrex.summary_tables import unlogged_caption, unlogged_table
 from worldrex.terminal import Terminal
+
+# Smaller networks than those of `worldrex fit`, on larger batches: measured on the gusty tasks.
+HIDDEN, BATCH = (64, 64), 1024
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,7 @@ class RunConfig:
     features: Features = field(default_factory=Features)
     """What the networks see and in which terms they predict, in crossval and fit alike."""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
-    # Smaller networks than those of `worldrex fit`, for a larger batch: measured on the gusty tasks.
-    fit: TrainConfig = field(default_factory=lambda: TrainConfig(hidden=(64, 64), batch=1024))
+    fit: TrainConfig = field(default_factory=lambda: TrainConfig(hidden=HIDDEN, batch=BATCH))
 
 
 def quickened(config: RunConfig) -> RunConfig:
@@ -56,8 +59,8 @@ def quickened(config: RunConfig) -> RunConfig:
     )
 
 
-def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
-    """Do the whole job in a run folder.
+def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> dict[str, Any]:
+    """Do the whole job in a run folder; with `tensorboard`, its metrics go there too.
 
     **Returns:** what summary.json holds. **Raises:** the rooms' errors for input that cannot be used. On any exit before
     the end the folder says so in status.json, and the same call with the same `out` goes on after the last finished stage.
@@ -91,7 +94,12 @@ def run(config: RunConfig, terminal: Terminal) -> dict[str, Any]:
     if given:
         # Files that have changed since must not be mixed with what was kept of the old ones.
         settings["records_crc32"] = [part.checksum() for part in given if part is not None]
-    folder = open_run(out, settings, command=["worldrex", *sys.argv[1:]])
+    folder = open_run(
+        out,
+        settings,
+        command=["worldrex", *sys.argv[1:]],
+        mirror=EventFiles(out / "tensorboard") if tensorboard else None,
+    )
     job = Job(name, task, config.crossval, config.fit, folder, terminal)
     with folder.job("collect"):
         terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")

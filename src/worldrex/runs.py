@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Protocol
 
 VERSIONED = ("worldrex", "jax", "jaxlib", "optax", "numpy", "gymnasium", "pyarrow", "safetensors")
 
@@ -77,16 +77,30 @@ def check_file(path: Path) -> None:
         raise RunError(f"{path.parent} is not a folder that exists and is writable. Choose another --out.")
 
 
+class Mirror(Protocol):
+    """Another place that metrics go to."""
+
+    def begin(self) -> None:
+        """Start anew: what an earlier try told is told again by who resumes it."""
+        ...
+
+    def write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add records of metrics."""
+        ...
+
+
 class RunFolder:
     """One run's folder. Make one with `open_run`; the methods write its files.
 
     `status.json` says how the run stands: one that was killed stays "running", so only "finished" is finished.
     """
 
-    def __init__(self, path: Path, *, resumed: bool) -> None:
+    def __init__(self, path: Path, *, resumed: bool, mirror: Mirror | None = None) -> None:
         self.path = path
         self.resumed = resumed
         self.stage = "start"
+        self._mirror = mirror
+        self._mirror_anew()
 
     def status(self, state: State) -> None:
         """Say how the run stands, in the stage that began last."""
@@ -127,10 +141,12 @@ class RunFolder:
         lines = [line for line in self._metrics() if line.get("stage") != stage or line.get("step", 0) <= after]
         with atomic_file(self.path / "metrics.jsonl") as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in lines)
+        self._mirror_anew()
 
     def log(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Append to metrics.jsonl, one object per line."""
-        text = "".join(json.dumps(plain(record), allow_nan=False) + "\n" for record in records)
+        lines = [plain(record) for record in records]
+        text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
         try:
             with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
                 file.write(text)
@@ -139,6 +155,8 @@ class RunFolder:
                 f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}. Make room, and give the same command "
                 "to go on."
             ) from error
+        if self._mirror is not None:
+            self._mirror.write(lines)
 
     def keep(self, stage: str, result: Any) -> None:
         """Keep a finished stage's result, for a resumed run."""
@@ -150,6 +168,11 @@ class RunFolder:
         path = self.path / "checkpoint" / f"{stage}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
+    def _mirror_anew(self) -> None:
+        if self._mirror is not None:
+            self._mirror.begin()
+            self._mirror.write(self._metrics())
+
     def _metrics(self) -> list[dict[str, Any]]:
         path = self.path / "metrics.jsonl"
         if not path.exists():
@@ -159,10 +182,13 @@ class RunFolder:
         return [json.loads(line) for line in lines]
 
 
-def open_run(path: str | os.PathLike[str], config: Mapping[str, Any], *, command: Iterable[str]) -> RunFolder:
+def open_run(
+    path: str | os.PathLike[str], config: Mapping[str, Any], *, command: Iterable[str], mirror: Mirror | None = None
+) -> RunFolder:
     """The run folder at `path`: a new one, or an unfinished one of the same configuration, which is then resumed.
 
-    **Arguments:** `config`, JSON-like, with the seed; `command`, the words that repeat the run.
+    **Arguments:** `config`, JSON-like, with the seed; `command`, the words that repeat the run; `mirror`, where its
+    metrics go beside metrics.jsonl.
 
     **Raises:** `RunError` if `path` is a file, a folder of something else, a finished run, an unfinished run with
     another configuration, or cannot be written.
@@ -195,7 +221,7 @@ def open_run(path: str | os.PathLike[str], config: Mapping[str, Any], *, command
         write_json(path / "status.json", {"state": "running", "stage": "start"})
     if not (path / "environment.json").exists():
         write_json(path / "environment.json", environment())
-    return RunFolder(path, resumed=resumed)
+    return RunFolder(path, resumed=resumed, mirror=mirror)
 
 
 @contextmanager

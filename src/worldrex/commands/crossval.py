@@ -2,14 +2,25 @@
 
 import dataclasses
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
+from worldrex.commands.flags import (
+    BehaviorCycle,
+    FeatureFlags,
+    Json,
+    Logs,
+    Names,
+    Numbers,
+    Patience,
+    TensorBoard,
+    configuration,
+)
 from worldrex.data import load
 from worldrex.dynamics import forget, require_fitting
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
+from worldrex.event_files import EventFiles
 from worldrex.runs import open_run, write_json
 from worldrex.stages import checkpoints
 from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
@@ -23,17 +34,20 @@ class Command(CrossvalConfig):
     behavior_weights: Numbers = None
     baselines: Numbers = None
     patience: Patience = None
+    held_out_behaviors: Names = None
+    features: FeatureFlags = field(default_factory=FeatureFlags)
 
     paths: Logs
     behavior_cycle: BehaviorCycle = None
     out: Path
     """Run folder to write."""
+    tensorboard: TensorBoard = False
     json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Compare the weights, write config.json and summary.json."""
-    config = CrossvalConfig(**{field.name: getattr(command, field.name) for field in fields(CrossvalConfig)})
+    config = configuration(CrossvalConfig, command)
     require_sweepable(config)
     data = load(*command.paths, behavior_cycle=command.behavior_cycle)
     require_comparable(data)
@@ -41,7 +55,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
     settings["records_crc32"] = data.checksum()
-    folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]])
+    mirror = EventFiles(command.out / "tensorboard") if command.tensorboard else None
+    folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
     with (
         folder.job("crossval"),
         terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick,

@@ -2,17 +2,43 @@
 
 import dataclasses
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
+import tyro
+
+from worldrex.commands.flags import (
+    BehaviorCycle,
+    FeatureFlags,
+    Json,
+    Logs,
+    Names,
+    Numbers,
+    Patience,
+    TensorBoard,
+    configuration,
+)
 from worldrex.data import load
 from worldrex.data.findings import plural
-from worldrex.dynamics import FitConfig, fit, forget, require_fitting, require_trainable
+from worldrex.dynamics import (
+    FitConfig,
+    Progress,
+    TrainingError,
+    fit,
+    forget,
+    processes,
+    require_fitting,
+    require_trainable,
+)
+from worldrex.event_files import EventFiles
 from worldrex.runs import RunError, open_run, write_json
 from worldrex.stages import checkpoints
 from worldrex.terminal import Terminal
+
+ADDRESS = tyro.conf.arg(
+    metavar="HOST:PORT", help="Where process 0 listens to the others.", help_behavior_hint="(default: none)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +48,8 @@ class Command(FitConfig):
     behavior_weights: Numbers = None
     baselines: Numbers = None
     patience: Patience = None
+    held_out_behaviors: Names = None
+    features: FeatureFlags = field(default_factory=FeatureFlags)
 
     paths: Logs
     behavior_cycle: BehaviorCycle = None
@@ -29,29 +57,47 @@ class Command(FitConfig):
     """Run folder to write; the model is in its folder model/. An unfinished run of the same settings is resumed."""
     resume: bool = False
     """Refuse to start anew: go on with the unfinished run in --out."""
+    devices: int = 1
+    """Devices that share each batch; the others train other members. A CPU simulates as many as are asked for."""
+    processes: int = 1
+    """Processes that train together, each given the same command but for --process; each reads its part of the files."""
+    process: int = 0
+    """Number of this process, from 0; process 0 writes the run folder."""
+    coordinator: Annotated[str | None, ADDRESS] = None
+    tensorboard: TensorBoard = False
     json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Fit, write config.json, model/ and summary.json."""
-    config = FitConfig(**{field.name: getattr(command, field.name) for field in fields(FitConfig)})
+    config = configuration(FitConfig, command)
     require_trainable(config, [config.weight])
-    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
-    require_fitting(config, data.behavior_names, data.obs.shape[1])
+    _together(command)
+    data = load(*_own(command), behavior_cycle=command.behavior_cycle)
+    whole = processes.whole_log(data)
+    require_fitting(config, whole.behavior_names, data.obs.shape[1])
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
-    settings["records_crc32"] = data.checksum()
+    settings["records_crc32"] = processes.of_each(data.checksum())
+    devices = command.devices if command.processes == 1 else processes.devices()
+    if command.process > 0:
+        terminal.say(
+            f"{plural(len(data), 'record')} for process 0, which tells how it goes", label=f"{command.process}"
+        )
+        fit(data, config, devices_per_batch=devices)
+        return {}
     if command.resume and not (command.out / "config.json").exists():
         raise RunError(f"--resume: {command.out} holds no run to go on with. Leave --resume away to begin one.")
-    folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]])
+    mirror = EventFiles(command.out / "tensorboard") if command.tensorboard else None
+    folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
     holdout_risk: dict[str, float] = {}
     with (
         folder.job("fit"),
-        terminal.stage("fit", f"{plural(config.members, 'member')} on {plural(len(data), 'record')}") as tick,
+        terminal.stage("fit", f"{plural(config.members, 'member')} on {plural(len(whole.behavior), 'record')}") as tick,
     ):
 
-        def report(progress: Any) -> None:
-            holdout_risk.update(zip(data.behavior_names, progress.holdout_risk[0].tolist(), strict=True))
+        def report(progress: Progress) -> None:
+            holdout_risk.update(zip(whole.behavior_names, progress.holdout_risk[0].tolist(), strict=True))
             folder.log(
                 [
                     {
@@ -59,11 +105,14 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
                         "step": progress.step,
                         "train_risk": progress.train_risk[0],
                         "holdout_risk": holdout_risk,
+                        "holdout_penalty": progress.holdout_penalty[0],
                     }
                 ]
             )
 
-        model = fit(data, config, report=report, tick=tick, **checkpoints(folder, terminal, "fit"))
+        model = fit(
+            data, config, report=report, tick=tick, devices_per_batch=devices, **checkpoints(folder, terminal, "fit")
+        )
         model.save(folder.path / "model")
         summary = {
             "format": 1, "kind": "fit", "seed": config.seed, "penalty": config.penalty, "weight": config.weight,
@@ -75,3 +124,37 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         terminal.say(f"held-out risk {value:.4g} under {name}")
     terminal.say(str(folder.path / "model"), label="wrote")
     return summary
+
+
+def _together(command: Command) -> None:
+    """Join the other processes, and have as many devices as are asked for."""
+    if command.processes < 1 or command.devices < 1:
+        raise TrainingError(
+            f"processes is {command.processes} and devices {command.devices}; training needs 1 or more of each."
+        )
+    if command.processes > 1 and command.coordinator is None:
+        raise TrainingError(
+            f"{command.processes} processes need an address to meet at: give all of them --coordinator HOST:PORT, with the host "
+            "of process 0 and a free port."
+        )
+    if command.processes == 1 and (command.coordinator is not None or command.process != 0):
+        raise TrainingError(
+            "--process and --coordinator are for several processes: give --processes, how many there are."
+        )
+    if command.processes > 1 and command.coordinator is not None:
+        processes.simulate(command.devices, exactly=True)
+        processes.connect(command.coordinator, command.processes, command.process)
+    elif command.devices > 1:
+        processes.simulate(command.devices)
+
+
+def _own(command: Command) -> tuple[Path, ...]:
+    """The files that this process reads: as many as the others, in order."""
+    if len(command.paths) < command.processes:
+        raise TrainingError(
+            f"{command.processes} processes share {plural(len(command.paths), 'file')}; each reads files of its own, so give at "
+            "least one for each."
+        )
+    count, more = divmod(len(command.paths), command.processes)
+    start = command.process * count + min(command.process, more)
+    return command.paths[start : start + count + (command.process < more)]

@@ -1,14 +1,14 @@
 """`worldrex run`."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from worldrex import pipeline
-from worldrex.commands.flags import CYCLE, Json, Numbers, Patience
-from worldrex.dynamics import TrainConfig
+from worldrex.commands.flags import CYCLE, FeatureFlags, Json, Names, Numbers, Patience, TensorBoard, configuration
+from worldrex.dynamics import Features, TrainConfig
 from worldrex.evaluation import CrossvalConfig
 from worldrex.terminal import Terminal
 
@@ -23,17 +23,24 @@ class Crossval(CrossvalConfig):
     behavior_weights: Numbers = None
     baselines: Numbers = None
     patience: Patience = None
+    held_out_behaviors: Names = None
     seed: tyro.conf.Suppress[int] = 0
+    features: tyro.conf.Suppress[Features] = field(default_factory=Features)
 
 
 @dataclass(frozen=True)
 class Train(TrainConfig):
-    """How the final models are trained."""
+    """How the final models are trained: networks of 2 x 64 on batches of 1,024, measured on the gusty tasks."""
+
+    hidden: tuple[int, ...] = pipeline.HIDDEN
+    batch: int = pipeline.BATCH
 
     behavior_weights: Numbers = None
     baselines: Numbers = None
     patience: Patience = None
+    held_out_behaviors: Names = None
     seed: tyro.conf.Suppress[int] = 0
+    features: tyro.conf.Suppress[Features] = field(default_factory=Features)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +51,13 @@ class Command(pipeline.RunConfig):
     unlogged: Annotated[tuple[Path, ...], FILES] = ()
     behavior_cycle: Annotated[int | None, CYCLE] = None
     out: Annotated[Path | None, FOLDER] = None
+    features: FeatureFlags = field(default_factory=FeatureFlags)
     crossval: Crossval = field(default_factory=Crossval)
     fit: Train = field(default_factory=Train)
+    tensorboard: TensorBoard = False
     json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Run the main job and return its summary."""
-    config = pipeline.RunConfig(**{field.name: getattr(command, field.name) for field in fields(pipeline.RunConfig)})
-    return pipeline.run(config, terminal)
+    return pipeline.run(configuration(pipeline.RunConfig, command), terminal, tensorboard=command.tensorboard)

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from worldrex.dynamics.errors import TrainingError
+from worldrex.dynamics.processes import of_first
 from worldrex.runs import RunError, write_json
 
 FORMAT = 1
@@ -67,11 +68,31 @@ def write(folder: Path, position: Position) -> None:
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 
 
-def newest(folder: Path, like: Position, *, say: Callable[[str], None] | None = None) -> Position | None:
+def newest(folder: Path | None, like: Position, *, say: Callable[[str], None] | None = None) -> Position | None:
     """The newest checkpoint that is whole, shaped as `like`; None where there is none.
+
+    Of several processes the first one reads it, whatever folder the others have, and tells them.
 
     **Arguments:** `say` is told of each one that is damaged. **Raises:** `TrainingError` for one of another training.
     """
+    found = _read(folder, say) if folder is not None and jax.process_index() == 0 else None
+    arrays = of_first(found)
+    if arrays is None:
+        return None
+    step = int(arrays.pop("step"))
+    wanted = _arrays(like)
+    if {name: x.shape for name, x in wanted.items()} != {name: np.shape(x) for name, x in arrays.items()}:
+        raise TrainingError(
+            f"the checkpoint of step {step} in {folder} is of a training of other shapes. Choose another --out, or remove "
+            "that folder."
+        )
+    tree = jax.tree.structure(like[1:])
+    leaves = [np.asarray(arrays[name]).astype(x.dtype, copy=False) for name, x in wanted.items()]
+    return Position(step, *jax.tree.unflatten(tree, leaves))
+
+
+def _read(folder: Path, say: Callable[[str], None] | None) -> dict[str, np.ndarray] | None:
+    """The arrays of the newest checkpoint that is whole, and its step."""
     for seal in sorted(folder.glob("step-*.json"), reverse=True):
         target = seal.with_suffix("")
         try:
@@ -85,14 +106,7 @@ def newest(folder: Path, like: Position, *, say: Callable[[str], None] | None = 
             continue
         with _orbax() as checkpointer:
             arrays = checkpointer.restore(target.absolute())
-        wanted = _arrays(like)
-        if {name: x.shape for name, x in wanted.items()} != {name: np.shape(x) for name, x in arrays.items()}:
-            raise TrainingError(
-                f"{target} is the checkpoint of a training of other shapes. Choose another --out, or remove {folder}."
-            )
-        tree = jax.tree.structure(like[1:])
-        leaves = [np.asarray(arrays[name]).astype(x.dtype, copy=False) for name, x in wanted.items()]
-        return Position(int(content["step"]), *jax.tree.unflatten(tree, leaves))
+        return {name: np.asarray(x) for name, x in arrays.items()} | {"step": np.array(content["step"])}
     return None
 
 
@@ -124,4 +138,9 @@ def _orbax() -> Any:
 
     # What it logs of each write is for its developers, and so are the tracebacks of a full disk: `write` tells of that.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    return orbax.checkpoint.PyTreeCheckpointer()
+    # Of several processes one writes and reads: what the others hold is the same.
+    options = orbax.checkpoint.options.MultiprocessingOptions(
+        primary_host=0, active_processes={0} if jax.process_count() > 1 else None, barrier_sync_key_prefix="first"
+    )
+    handler = orbax.checkpoint.PyTreeCheckpointHandler(multiprocessing_options=options)
+    return orbax.checkpoint.Checkpointer(handler, multiprocessing_options=options)

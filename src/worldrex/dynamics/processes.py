@@ -71,6 +71,21 @@ def connect(coordinator: str, processes: int, process: int) -> None:
         ) from error
 
 
+def simulate(count: int, *, exactly: bool = False) -> None:
+    """Have a CPU stand for so many devices, or for a few more that they divide; to be called before JAX is used."""
+    if jax.config.jax_platforms not in (None, "", "cpu"):  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    now = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
+    wanted = count if exactly else -(-max(now, 1) // count) * count
+    if wanted != now:
+        jax.config.update("jax_num_cpu_devices", wanted)
+
+
+def devices() -> int:
+    """Devices of all processes."""
+    return len(jax.devices())
+
+
 def whole_of_one(data: Transitions) -> Whole:
     """The whole log, where there is one process."""
     return Whole(data.behavior, data.episode, data.behavior_names, (len(data),), bool(data.terminated.any()))
@@ -118,6 +133,21 @@ def gather(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     padded = np.pad(content, (0, int(sizes.max()) - len(content)))
     everyone = np.asarray(multihost_utils.process_allgather(padded))
     return [load(part[:size].tobytes()) for part, size in zip(everyone, sizes, strict=True)]
+
+
+def of_each(number: int) -> list[int]:
+    """The number that each process gives."""
+    if jax.process_count() == 1:
+        return [number]
+    return [part["number"].item() for part in gather({"number": np.array([number])})]
+
+
+def of_first(arrays: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
+    """The arrays that process 0 has, or None where it has none; what the others give is not looked at."""
+    if jax.process_count() == 1:
+        return None if arrays is None else dict(arrays)
+    first, *_ = gather((arrays or {}) if jax.process_index() == 0 else {})
+    return first or None
 
 
 def merged(moments: risk.Moments) -> risk.Moments:

@@ -79,10 +79,11 @@ def compile_programs(
     """The programs of this sweep.
 
     On each device `at_once` networks, or as many as fit into the `memory` (in bytes), are trained side by side (vmap), one
-    group of them after the other, but no fewer than 2 unless `at_once` is 1. Networks are independent, so which ones share a
-    group changes nothing, to the bit; one by one they are another program, whose products round otherwise. A network that is not among the `active` first of `order` costs nothing and stays as it is.
+    group of them after the other, but no fewer than 2 unless `at_once` is 1. Networks are independent, so which ones share
+    a group changes nothing, to the bit; one by one they are another program, whose products round otherwise. A network that
+    is not among the `active` first of `order` costs nothing and stays as it is.
 
-    **Raises:** `TrainingError` where not even one fits.
+    **Raises:** `TrainingError` where not even so many fit.
     """
     fewest = min(at_once, 2)
     while True:
@@ -91,8 +92,8 @@ def compile_programs(
             return programs
         if at_once == fewest:
             raise TrainingError(
-                f"training {at_once} network{'s' * (at_once > 1)} at a time needs {needed / 1e6:,.0f} MB beside the log, and {memory / 1e6:,.0f} MB were "
-                "given: give more, or choose a smaller batch or network."
+                f"training {at_once} network{'s' * (at_once > 1)} at a time needs {needed / 1e6:,.0f} MB beside the log, and "
+                f"{memory / 1e6:,.0f} MB were given: give more, or choose a smaller batch or network."
             )
         at_once = max(fewest, min(at_once // 2, at_once * memory // needed))
 

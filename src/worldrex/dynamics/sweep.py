@@ -154,11 +154,10 @@ def train(
         np.ones(count, bool), none, none, none, np.full(len(runs), np.nan, np.float32),
     )  # fmt: skip
     sound, begun = networks, 0
-    if checkpoint is not None:
-        found = newest(checkpoint, Position(0, networks, sound, told), say=say)
-        if found is not None:
-            begun, networks, sound, told = found
-            networks, sound = spread((networks, sound), place)
+    found = newest(checkpoint, Position(0, networks, sound, told), say=say)
+    if found is not None:
+        begun, networks, sound, told = found
+        networks, sound = spread((networks, sound), place)
     if begins is not None:
         begins(begun)
     order, active = line_up(told.active, mesh, place)
