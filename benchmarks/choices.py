@@ -50,7 +50,7 @@ def main() -> None:
                 behavior: [table[behavior]["model"] / table[behavior]["noise_floor"] for table in tables]
                 for behavior in test.behavior_names
             }
-            slopes = [action_slope(model, test.obs, test.action)[2, 0] for model in of_setting]
+            slopes = [action_slope(model, test)[2, 0] for model in of_setting]
             cells = [_spread(values) for values in (*ratios.values(), slopes)]
             print(f"| {name}{'' if debiased else ', plain'} | {weight:g} | {' | '.join(cells)} |", flush=True)
 

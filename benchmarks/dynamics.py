@@ -55,7 +55,7 @@ def measure(what: str, rounds: int, *, cores: int | None = None) -> dict[str, An
 def log(records: int, *, episode: int = 100) -> Any:
     import numpy as np
 
-    from worldrex.data import Transitions
+    from worldrex.data import from_columns
 
     rng = np.random.default_rng(0)
 
@@ -68,10 +68,12 @@ def log(records: int, *, episode: int = 100) -> Any:
     for place in range(episode):
         states[:, place + 1] = 0.9 * states[:, place] + 0.4 * normal(len(states), OBS)
     obs, next_obs = (np.ascontiguousarray(part.reshape(-1, OBS)) for part in (states[:, :-1], states[:, 1:]))
-    return Transitions(
-        obs, normal(records, ACT), normal(records), next_obs, np.zeros(records, bool), number % episode == episode - 1,
-        (number // episode).astype(np.int32), (number * 4 // records).astype(np.int32), tuple("abcd"),
-    )  # fmt: skip
+    columns = {
+        "obs": obs, "action": normal(records, ACT), "reward": normal(records), "next_obs": next_obs,
+        "truncated": number % episode == episode - 1, "episode": number // episode,
+        "behavior": np.array(list("abcd"))[number * 4 // records],
+    }  # fmt: skip
+    return from_columns(columns, source="made up", unlabeled="a")
 
 
 def step_alone(rounds: int) -> dict[str, Any]:

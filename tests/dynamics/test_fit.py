@@ -22,7 +22,7 @@ SCIENCE_RUNS = [Run("variance", *kind, None, seed) for kind in (ERM, PLAIN, DEBI
 
 
 def test_fit_is_the_model_of_its_run(log: Transitions, company: Company, monkeypatch: pytest.MonkeyPatch):
-    config = FitConfig(**asdict(replace(SMALL, seed=3)), penalty="std", weight=30.0, debiased=False)
+    config = FitConfig(**vars(replace(SMALL, seed=3)), penalty="std", weight=30.0, debiased=False)
     asked: list[Any] = []
 
     def trained(*arguments: Any, **hooks: Any) -> Sweep:
@@ -54,7 +54,7 @@ def test_data_that_are_not_usable_are_refused(log: Transitions):
     reward = log.reward.copy()
     reward[5] = np.nan
     with pytest.raises(DataError, match=r"reward has 1 NaN value \(first at row 5"):
-        fit(replace(log, reward=reward), FitConfig(**asdict(SMALL)))
+        fit(replace(log, reward=reward), FitConfig(**vars(SMALL)))
 
 
 def test_without_a_configuration_the_penalty_is_on():
@@ -66,7 +66,7 @@ def test_the_debiased_penalty_finds_the_effect_of_the_action():
     """The gust confounds the pooled log; the plain penalty stops half way, held by the noise of small batches."""
     log = gust_log(100)
     models, _ = fit_runs(log, SCIENCE_RUNS, SCIENCE)
-    slopes = np.array([action_slope(model, log.obs, log.action)[:, 0] for model in models]).reshape(3, SEEDS, -1)
+    slopes = np.array([action_slope(model, log)[:, 0] for model in models]).reshape(3, SEEDS, -1)
     erm, plain, debiased = np.abs(slopes[..., 1] / SLOPE[1] - 1)
     assert (erm > 0.6).all()
     assert (plain > 0.15).all()

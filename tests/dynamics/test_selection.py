@@ -126,12 +126,46 @@ def test_members_that_find_nothing_better_stop_and_cost_nothing(
         assert (stopped.last_step.ravel() <= ends).all()
 
 
-def test_networks_side_by_side_are_those_one_after_the_other(log: Transitions) -> None:
+def side_by_side(
+    log: Transitions, patch: pytest.MonkeyPatch, number: int, memory: int | None = None
+) -> list[np.ndarray]:
+    patch.setattr(sweep, "side_by_side", lambda per_device: number)
+    return arrays(train(log, RUNS, SMALL, memory=memory))
+
+
+def test_networks_side_by_side_are_those_one_after_the_other(
+    log: Transitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To the bit for any number side by side; one alone is another program, whose products round otherwise."""
     if jax.local_device_count() > 1:
         pytest.skip("six networks on one device")
-    alone, two, four, all_at_once = (arrays(train(log, RUNS, SMALL, at_once=number)) for number in (1, 2, 4, 6))
+    alone, two, four, all_at_once = (side_by_side(log, monkeypatch, number) for number in (1, 2, 4, 6))
     assert same_bits(two, all_at_once)
     assert same_bits(two, four)
     for x, y in zip(alone, two, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=2e-6)
+
+
+def test_a_memory_that_holds_fewer_networks_changes_nothing_but_their_number(
+    log: Transitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if jax.local_device_count() > 1:
+        pytest.skip("six networks on one device")
+    asked: list[tuple[int, int]] = []
+    compiled = programs._compiled
+
+    def remembered(*arguments: Any) -> Any:
+        found, needed = compiled(*arguments)
+        asked.append((arguments[-1], needed))
+        return found, needed
+
+    monkeypatch.setattr(programs, "_compiled", remembered)
+    everything = side_by_side(log, monkeypatch, 6)
+    whole = asked[-1][1]
+    sizes = dict(asked)
+    for memory, expected in ((whole, 6), (whole - 1, 3), (whole // 3, 2)):
+        asked.clear()
+        # What two networks need is not a third of what six do, since the six also lie there: as much as two need is enough.
+        memory = max(memory, sizes.get(2, 0))
+        assert same_bits(side_by_side(log, monkeypatch, 6, memory), everything)
+        assert asked[-1][0] == expected

@@ -9,7 +9,9 @@ import pytest
 from tests.dynamics.conftest import COMPANY, SMALL, TARGET, Company, Stepper, arrays, optimized, same_bits
 from worldrex.data import Transitions, holdout
 from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, layout, sweep, train
-from worldrex.dynamics.normalizer import fit_normalizer
+from worldrex.dynamics.features import Features
+from worldrex.dynamics.normalizer import Normalizer, fit_normalizer, moments_of_behaviors
+from worldrex.dynamics.processes import whole_of_one
 
 NONE, ERM, HEAVY, TARGETED, PLAIN = range(len(COMPANY))
 
@@ -93,11 +95,16 @@ def test_held_out_episodes_touch_no_training(log: Transitions, company: Company)
 
 def test_each_run_has_the_normalizer_of_its_own_training_records(log: Transitions, company: Company):
     rows, _ = holdout(log, SMALL.holdout, seed=SMALL.seed)
+    moments = moments_of_behaviors(log, whole_of_one(log), rows, Features())
     for number, run in enumerate(COMPANY):
         own = rows if run.left_out is None else rows[log.behavior[rows] != run.left_out]
-        outputs = np.column_stack([log.next_obs - log.obs, log.reward])[own]
-        expected = fit_normalizer(np.column_stack([log.obs, log.action])[own], outputs)
-        assert same_bits(jax.tree.map(lambda x, n=number: x[n], company.sweep.normalizers), expected)
+        inputs = np.column_stack([log.obs, log.action])[own].astype(np.float64)
+        outputs = np.column_stack([log.next_obs - log.obs, log.reward])[own].astype(np.float64)
+        trained = jax.tree.map(lambda x, n=number: x[n], company.sweep.normalizers)
+        assert same_bits(trained, fit_normalizer(moments, leaving_out=run.left_out))
+        expected = Normalizer(inputs.mean(0), inputs.std(0), outputs.mean(0), outputs.std(0))
+        for got, want in zip(trained, expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
 
 
 def test_held_out_risks_and_objectives_are_those_of_the_members(log: Transitions, company: Company):

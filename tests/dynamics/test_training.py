@@ -15,7 +15,16 @@ from worldrex.dynamics.losses import LossName, beta_nll, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.dynamics.samplers import draw_rows
 from worldrex.dynamics.settings import LAYER_DECAY, TrainedPenalty
-from worldrex.dynamics.training import Assignment, Batch, Losses, batch_objective, decays, rate_share, record_losses
+from worldrex.dynamics.training import (
+    Assignment,
+    Batch,
+    Losses,
+    batch_moments,
+    decays,
+    objective,
+    rate_share,
+    record_losses,
+)
 
 RNG = np.random.default_rng(0)
 TOTAL = SMALL.warmup_steps + SMALL.steps
@@ -224,25 +233,27 @@ def test_gaussian_nll_is_least_at_the_mean_squared_error():
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def objective(losses: jax.Array, per_dimension: bool, penalty: TrainedPenalty = "variance", baseline=None) -> jax.Array:
+def objective_of(losses: jax.Array, per_dimension: bool, penalty: TrainedPenalty = "variance", baseline=None) -> jax.Array:
     baseline = jnp.zeros(4) if baseline is None else baseline
     records = losses.shape[0]
     batch = Batch(losses, losses, None, jnp.asarray(np.arange(records) % 4), None)
     assignment = Assignment(*(jnp.int32(0) for _ in range(3)), jnp.float32(0.0), jnp.float32(0.0))
     nothing = jnp.zeros((losses.shape[1] if per_dimension else 1, 4))
-    return batch_objective(
-        Losses(losses, (), jnp.zeros(records)), batch, assignment, jnp.float32(5.0), baseline=baseline,
-        group_dro=risk.group_dro.init(risk.GroupMoments(nothing, nothing, nothing)),
-        penalties=((penalty, True),), per_dimension=per_dimension,
-    )[0]  # fmt: skip
+    moments = batch_moments(
+        Losses(losses, (), jnp.zeros(records)), batch, 4, irm=False, per_dimension=per_dimension
+    )  # fmt: skip
+    return objective(
+        moments, assignment, jnp.float32(5.0), baseline=baseline,
+        group_dro=risk.group_dro.init(risk.GroupMoments(nothing, nothing, nothing)), penalties=((penalty, True),),
+    )  # fmt: skip
 
 
 def test_per_dimension_is_the_mean_objective_of_the_outputs():
     losses = jnp.asarray(RNG.exponential(size=(64, 3)).astype(np.float32))
-    of_each = [objective(losses[:, place : place + 1], False) for place in range(3)]
-    of_mean = objective(losses.mean(1, keepdims=True), False)
-    np.testing.assert_allclose(objective(losses, True), np.mean(of_each), rtol=1e-5)
-    np.testing.assert_allclose(objective(losses, False), of_mean, rtol=1e-5)
+    of_each = [objective_of(losses[:, place : place + 1], False) for place in range(3)]
+    of_mean = objective_of(losses.mean(1, keepdims=True), False)
+    np.testing.assert_allclose(objective_of(losses, True), np.mean(of_each), rtol=1e-5)
+    np.testing.assert_allclose(objective_of(losses, False), of_mean, rtol=1e-5)
     assert abs(np.mean(of_each) - of_mean) > 1e-3
 
 
@@ -254,8 +265,8 @@ def test_baselines_are_taken_off_before_the_penalty_compares(penalty: TrainedPen
     losses = jnp.asarray((floor + np.array([0.9, 1.1]).repeat(4)[np.arange(64) % 8][:, None]).astype(np.float32))
     level = float(losses.mean())
     # Of 16 records each: what debiasing takes off is that of losses that are even but for 0.01.
-    np.testing.assert_allclose(objective(losses, False, penalty, baseline) * 5, level, rtol=2e-3)
-    assert abs(objective(losses, False, penalty) * 5 - level) > (0.5 if penalty != "group_dro" else -1)
+    np.testing.assert_allclose(objective_of(losses, False, penalty, baseline) * 5, level, rtol=2e-3)
+    assert abs(objective_of(losses, False, penalty) * 5 - level) > (0.5 if penalty != "group_dro" else -1)
 
 
 def test_nll_trains_mean_and_variance_alike():
@@ -271,7 +282,7 @@ def test_nll_trains_mean_and_variance_alike():
         risks.append(info.risk.mean())
     assert np.mean(risks[-20:]) < np.mean(risks[:20]) - 1
     normalizer = jax.tree.map(lambda x: x[0], stepper.tables.normalizer)
-    inputs = (stepper.tables.inputs - normalizer.input_mean[None]) / normalizer.input_std[None]
+    inputs = (np.column_stack([log.obs, log.action]) - normalizer.input_mean) / normalizer.input_std
     log_var = apply_network(state.network, inputs).log_var
     std = np.exp(0.5 * np.asarray(log_var)[:, 1]) * normalizer.output_std[1]
     np.testing.assert_allclose(std.mean(), 0.5, rtol=0.15)

@@ -90,27 +90,28 @@ def test_blocks_change_nothing(log: Transitions, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(model_error, "BLOCK", 700)  # of 1,600 records: the last block is short
     for blocks, at_once in zip(model_error.predict_outputs(model, log), whole, strict=True):
         np.testing.assert_allclose(blocks, at_once, rtol=1e-5, atol=1e-5)
-    slope = action_slope(model, log.obs, log.action)[:, 0]
+    slope = action_slope(model, log)[:, 0]
     np.testing.assert_allclose(slope, SLOPE - [0, 0.15, 0], atol=1e-5)
 
 
 def test_the_slope_of_a_linear_model_is_its_weight():
     log = gust_log(2)
-    np.testing.assert_allclose(action_slope(linear_model(TRUTH), log.obs, log.action)[:, 0], SLOPE, atol=1e-5)
-    both = action_slope(linear_model(TRUTH, WRONG), log.obs, log.action)[:, 0]
+    np.testing.assert_allclose(action_slope(linear_model(TRUTH), log)[:, 0], SLOPE, atol=1e-5)
+    both = action_slope(linear_model(TRUTH, WRONG), log)[:, 0]
     np.testing.assert_allclose(both, SLOPE - [0, 0.15, 0], atol=1e-5)
 
 
 def test_the_slope_is_that_of_finite_differences_in_each_action():
     model = made_up_model()
     rng = np.random.default_rng(0)
-    obs, action = rng.normal(size=(50, 1)), rng.normal(size=(50, 2))
+    obs, action = (rng.normal(size=(50, width)).astype(np.float32) for width in (1, 2))
+    data = replace(gust_log(1).rows(np.arange(50)), obs=obs, action=action, next_obs=obs)
 
     def outputs(action: np.ndarray) -> np.ndarray:
         prediction = model.predict(obs, action)
         return np.column_stack([prediction.next_obs, prediction.reward])
 
-    slope = action_slope(model, obs, action)
+    slope = action_slope(model, data)
     assert slope.shape == (2, 2)
     for place in range(2):
         step = 0.01 * np.eye(2)[place]
@@ -120,4 +121,4 @@ def test_the_slope_is_that_of_finite_differences_in_each_action():
 
 def test_a_slope_needs_a_record():
     with pytest.raises(ModelError, match="at least one record"):
-        action_slope(linear_model(TRUTH), np.zeros((0, 2)), np.zeros((0, 1)))
+        action_slope(linear_model(TRUTH), gust_log(1).rows(slice(0, 0)))

@@ -7,7 +7,7 @@ from worldrex.data.findings import Finding
 from worldrex.data.readers import load, load_unchecked
 from worldrex.data.split import Labels, holdout, leave_one_out
 from worldrex.data.tables import render
-from worldrex.data.transitions import DataError, Transitions, concatenate
+from worldrex.data.transitions import DataError, Transitions, aligned, concatenate
 from worldrex.data.validate import require_valid, validate
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "Labels",
     "Transitions",
+    "aligned",
     "collect",
     "collect_from",
     "concatenate",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from worldrex.data.findings import Finding, plural, quote, raise_errors, some_of
-from worldrex.data.transitions import DataError, Transitions
+from worldrex.data.transitions import DataError, Transitions, aligned, aligned_copy
 
 REQUIRED = ("obs", "action", "reward", "next_obs")
 FLAGS = ("done", "terminated", "truncated")
@@ -264,7 +264,9 @@ def _per_record(values: np.ndarray) -> np.ndarray:
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
-    return np.require(values, np.float32, ["C", "W", "O"])
+    values = np.asarray(values, np.float32)
+    # Nobody else's memory, and where training can take it as it lies.
+    return (aligned if values.flags.owndata and values.flags.writeable else aligned_copy)(values)
 
 
 def _error(column: str, count: int, message: str, row: int | None = None) -> Finding:

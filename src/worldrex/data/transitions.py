@@ -16,6 +16,7 @@ from worldrex.runs import atomic_file
 FORMAT_KEY = b"worldrex.format"
 NAMES_KEY = b"worldrex.behavior_names"
 FORMAT_VERSION = b"1"
+ALIGNMENT = 64  # bytes: that of XLA's and Arrow's buffers
 COLUMNS = ("obs", "action", "reward", "next_obs", "terminated", "truncated", "episode", "behavior")
 
 Rows = slice | Bool[np.ndarray, "record"] | Int[np.ndarray, "row"]
@@ -128,6 +129,20 @@ def component(
 ) -> tuple[str, Float32[np.ndarray, " record"]]:
     """Name and values of one component: of `obs`, `obs[:, place]`; of `reward`, itself."""
     return (column, values) if values.ndim == 1 else (f"{column}[:, {place}]", values[:, place])
+
+
+def aligned(x: np.ndarray) -> np.ndarray:
+    """The same values where an array library can take them as they lie: `x` itself if it lies well, else a copy."""
+    return x if x.flags.c_contiguous and x.ctypes.data % ALIGNMENT == 0 else aligned_copy(x)
+
+
+def aligned_copy(x: np.ndarray) -> np.ndarray:
+    """A copy that lies well."""
+    room = np.empty(x.nbytes + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    there = room[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    there[...] = x
+    return there
 
 
 def _arrow(values: np.ndarray) -> pa.Array:

@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Bool, Int, Int32
 
-from worldrex.data import Labels, Transitions, holdout
+from worldrex.data import Labels, Transitions, aligned, holdout
 from worldrex.dynamics.errors import TrainingError
 from worldrex.dynamics.features import first_of_episode
 from worldrex.dynamics.normalizer import ROWS_AT_ONCE, fit_normalizer, moments_of_behaviors
@@ -18,7 +18,6 @@ from worldrex.dynamics.samplers import sampler_of
 from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty
 from worldrex.dynamics.training import RECORD_AXIS, Assignment, Tables
 
-ALIGNMENT = 64  # of an array that XLA takes as it lies
 BLOCK = 4096  # held-out records judged at once: bounds the memory
 
 
@@ -108,18 +107,6 @@ def split_of(labels: Labels, config: TrainConfig) -> tuple[Int[np.ndarray, " tra
     """The rows of a log to train on, and those held out."""
     behaviors = [labels.behavior_names.index(name) for name in config.held_out_behaviors or ()]
     return holdout(labels, config.holdout, seed=config.seed, behaviors=behaviors)
-
-
-def aligned(x: np.ndarray) -> np.ndarray:
-    """The same values where XLA's CPU devices can all read them: in place if they lie well, else copied once."""
-    x = np.ascontiguousarray(x)
-    if x.ctypes.data % ALIGNMENT == 0:
-        return x
-    room = np.empty(x.nbytes + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    there = room[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
-    there[...] = x
-    return there
 
 
 def _require_finite_changes(data: Transitions) -> None:
