@@ -39,7 +39,7 @@ def main() -> None:
     print(f"| penalized loss | weight | {' | '.join(test.behavior_names)} | slope (true {truth:.3f}) |")
     print("|---|---|" + "---|" * (test.num_behaviors + 1))
     for name, choice in CHOICES.items():
-        config = dataclasses.replace(choice, members=3, elites=3, batch=256, warmup_steps=1000, steps=4000)
+        config = dataclasses.replace(choice, members=3, elites=3, hidden=(64, 64), batch=256, warmup_steps=1000, steps=4000)
         settings = [(weight, True) for weight in WEIGHTS] + [(WEIGHTS[-1], False)]
         runs = [Run("variance", weight, debiased, None, seed) for weight, debiased in settings for seed in seeds]
         models, _ = fit_runs(logged, runs, config)

@@ -51,3 +51,19 @@ def test_the_readmes_python(capsys: pytest.CaptureFixture[str]):
     names = {"losses": np.arange(8.0), "groups": np.arange(8) % 3}
     exec(risk_code, names)
     assert np.isfinite(names["loss"])
+
+
+@pytest.mark.parametrize("loss", ["squared", "nll"])
+def test_a_model_in_pytorch_tells_the_same(loss: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    logs = worldrex.collect(worldrex.CollectConfig(task="gusty-pendulum"))
+    model = worldrex.fit(logs, worldrex.FitConfig(loss=loss))
+    model.save("model")
+    script = str(ROOT / "examples" / "model_in_torch.py")
+    mean, std = runpy.run_path(script)["load"]("model")(torch.tensor(logs.obs), torch.tensor(logs.action))
+    told = model.predict(logs.obs, logs.action)
+    np.testing.assert_allclose(mean, np.column_stack([told.next_obs, told.reward]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(std, np.column_stack([told.next_obs_std, told.reward_std]), rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr("sys.argv", [script, "model"])
+    runpy.run_path(script, run_name="__main__")
+    assert capsys.readouterr().out.startswith("at zero: [")

@@ -1,6 +1,7 @@
 """Metrics of a run as TensorBoard's event files."""
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,32 +17,45 @@ class EventFiles:
 
     def __init__(self, path: Path) -> None:
         try:
-            from tensorboardX import SummaryWriter
+            # What writes at once, and not in a thread that a full disk ends unheard.
+            from tensorboardX.event_file_writer import EventsWriter
         except ImportError as error:
             raise RunError("--tensorboard needs another package: pip install 'worldrex[tensorboard]'.") from error
-        self._writer_at, self._path = SummaryWriter, path
+        self._writer_at, self._path = EventsWriter, path
         self._writer: Any = None
 
     def begin(self) -> None:
         """Start anew: what an earlier try told is told again by who resumes it."""
-        if self._writer is not None:
-            self._writer.close()
+        self.close()
         shutil.rmtree(self._path, ignore_errors=True)
-        self._writer = None
 
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add the records. **Raises:** `RunError` where they cannot be written."""
         try:
             if self._writer is None:
-                self._writer = self._writer_at(str(self._path))
+                self._path.mkdir(parents=True, exist_ok=True)
+                self._writer = self._writer_at(str(self._path / "events"))
             for record in records:
                 for name, value in _scalars(record):
-                    self._writer.add_scalar(name, value, record["step"])
+                    self._writer.write_event(_event(name, value, record["step"]))
             self._writer.flush()
         except OSError as error:
             raise RunError(
                 f"cannot write {self._path}: {error.strerror or error}. Make room, or do without --tensorboard."
             ) from error
+
+    def close(self) -> None:
+        """The run ends."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+
+def _event(name: str, value: float, step: int) -> Any:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.summary import scalar
+
+    return Event(wall_time=time.time(), step=step, summary=scalar(name, value))
 
 
 def _scalars(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol, runtime_checkable
 
 VERSIONED = ("worldrex", "jax", "jaxlib", "optax", "numpy", "gymnasium", "pyarrow", "safetensors")
 
@@ -77,6 +77,7 @@ def check_file(path: Path) -> None:
         raise RunError(f"{path.parent} is not a folder that exists and is writable. Choose another --out.")
 
 
+@runtime_checkable
 class Mirror(Protocol):
     """Another place that metrics go to."""
 
@@ -86,6 +87,10 @@ class Mirror(Protocol):
 
     def write(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add records of metrics."""
+        ...
+
+    def close(self) -> None:
+        """The run ends."""
         ...
 
 
@@ -124,6 +129,9 @@ class RunFolder:
             except BaseException:
                 self._end("failed")
                 raise
+            finally:
+                if self._mirror is not None:
+                    self._mirror.close()
             self.status("finished")
 
     def _end(self, state: State) -> None:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, Int32
@@ -10,6 +10,7 @@ from jaxtyping import Int, Int32
 from worldrex.data.transitions import DataError, Transitions
 
 
+@runtime_checkable
 class Labels(Protocol):
     """Who logged each record, and in which episode; `Transitions` has them."""
 

@@ -128,7 +128,7 @@ def gather(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     """What each process gave, in their order, to the bit."""
     from jax.experimental import multihost_utils
 
-    content = np.frombuffer(serialize({name: np.ascontiguousarray(x) for name, x in arrays.items()}), np.uint8)
+    content = np.frombuffer(serialize({name: np.require(x, requirements="C") for name, x in arrays.items()}), np.uint8)
     sizes = np.asarray(multihost_utils.process_allgather(np.array(len(content), np.int32))).reshape(-1)
     padded = np.pad(content, (0, int(sizes.max()) - len(content)))
     everyone = np.asarray(multihost_utils.process_allgather(padded))
