@@ -73,6 +73,21 @@ def test_a_fraction_outside_0_and_1_is_refused(fraction):
         holdout(make_log(), fraction, seed=0)
 
 
+@pytest.mark.parametrize("behaviors", [(0,), (2,), (1, 2), (2, 0), (0, 1, 2)])
+def test_whole_behaviors_are_held_out_whatever_the_fraction_and_the_seed(behaviors: tuple[int, ...]):
+    data = make_log(behaviors=3)
+    data = data.rows(np.random.default_rng(0).permutation(len(data)))
+    for fraction, seed in ((0.1, 0), (0.9, 5)):
+        train, held = holdout(data, fraction, seed=seed, behaviors=behaviors)
+        np.testing.assert_array_equal(train, [row for row in range(len(data)) if data.behavior[row] not in behaviors])
+        np.testing.assert_array_equal(held, [row for row in range(len(data)) if data.behavior[row] in behaviors])
+
+
+def test_a_fraction_is_looked_at_even_where_whole_behaviors_are_held_out():
+    with pytest.raises(DataError, match="number between 0 and 1"):
+        holdout(make_log(), 1.5, seed=0, behaviors=(0,))
+
+
 def test_leave_one_out_divides_all_records_by_behavior():
     data = make_log(behaviors=3)
     for behavior, others, own in leave_one_out(data):

@@ -56,7 +56,7 @@ class Company(NamedTuple):
 
 def arrays(sweep: Sweep, run: int | None = None) -> list[np.ndarray]:
     """All that a sweep tells of one run, or of all."""
-    told = jax.tree.leaves(sweep._replace(compile_seconds=None))
+    told = jax.tree.leaves(sweep._replace(compile_seconds=None, behavior_names=None))
     return told if run is None else [x[run] for x in told]
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from tests.dynamics.gust import EFFORT, MEMORY, PUSH, WORTH
-from worldrex.dynamics import WorldModel
+from worldrex.dynamics import Features, WorldModel
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.normalizer import Normalizer
 
@@ -46,6 +46,28 @@ def made_up_model(members: int = 4, elites: Sequence[int] = (0, 2, 3), seed: int
         obs_dims=1,
         behavior_names=("calm", "bold ☂"),
         trained={"weight": 10.0, "hidden": [5, 4]},
+    )
+
+
+def model_that_sees(features: Features, obs: int, act: int, *, members: int = 3, seed: int = 0) -> WorldModel:
+    """Every parameter at random, with inputs and outputs as these features have them."""
+    rng = np.random.default_rng(seed)
+    inputs, outputs = features.num_inputs(obs, act), obs + 1
+
+    def layer(fan_in: int, fan_out: int) -> tuple[np.ndarray, np.ndarray]:
+        weight = rng.normal(size=(members, fan_in, fan_out)) / np.sqrt(fan_in)
+        return weight.astype(np.float32), rng.normal(size=(members, fan_out)).astype(np.float32)
+
+    limits = (np.full((members, outputs), limit, np.float32) for limit in (-5, 1))
+    units = rng.normal(size=inputs), rng.uniform(1, 3, inputs), rng.normal(size=outputs), rng.uniform(1, 3, outputs)
+    return WorldModel(
+        networks=Network((layer(inputs, 8),), layer(8, outputs), layer(8, outputs), *limits),
+        normalizer=Normalizer(*(x.astype(np.float32) for x in units)),
+        elites=np.arange(members),
+        obs_dims=obs,
+        behavior_names=("only",),
+        trained={},
+        features=features,
     )
 
 

@@ -27,7 +27,10 @@ def test_fit_is_the_model_of_its_run(log: Transitions, company: Company, monkeyp
 
     def trained(*arguments: Any, **hooks: Any) -> Sweep:
         asked.extend([arguments, hooks])
-        return jax.tree.map(lambda x: x[HEAVY : HEAVY + 1], company.sweep._replace(compile_seconds=np.zeros(9)))
+        own = jax.tree.map(
+            lambda x: x[HEAVY : HEAVY + 1], company.sweep._replace(compile_seconds=np.zeros(9), behavior_names=())
+        )
+        return own._replace(behavior_names=company.sweep.behavior_names)
 
     monkeypatch.setattr(import_module("worldrex.dynamics.fit"), "train", trained)
     hooks = {"report": lambda progress: None, "tick": lambda done, total: None}

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -8,8 +9,8 @@ import pytest
 
 from tests.dynamics.conftest import same_bits
 from tests.dynamics.gust import gust_log, true_outputs
-from tests.dynamics.made_up import TRUTH, linear_model, made_up_model
-from worldrex.dynamics import ModelError, WorldModel, load_model
+from tests.dynamics.made_up import TRUTH, linear_model, made_up_model, model_that_sees
+from worldrex.dynamics import Features, ModelError, WorldModel, load_model
 from worldrex.dynamics.ensemble import apply_network
 from worldrex.runs import RunError
 
@@ -181,7 +182,7 @@ def test_a_model_is_kept_with_the_heads_that_it_has(tmp_path: Path, gaussian: bo
 
 def test_a_model_of_format_1_is_read(saved: Path):
     """It had the heads of a Gaussian and did not say so."""
-    description_of(saved, format=1, gaussian=None, terminates=None)
+    description_of(saved, format=1, gaussian=None, terminates=None, features=None, termination=None)
     assert "gaussian" not in json.loads((saved / "model.json").read_text())
     assert same_bits(load_model(saved)[:4], made_up_model()[:4])
 
@@ -244,3 +245,64 @@ def test_samples_depend_on_the_key_alone_and_each_record_is_drawn_by_itself():
     noise = np.column_stack([first[0] - log.obs, first[1]]) - true_outputs(log)
     np.testing.assert_allclose(noise.std(0), 0.5, rtol=0.25)
     assert np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 0.4
+
+
+SEES = Features(history=2, absolute=(1,), angles=(0, 2), masked=(2,))
+
+
+def test_a_model_is_kept_with_what_it_sees_and_its_rule(tmp_path: Path):
+    model = model_that_sees(SEES, 3, 2)._replace(termination="0:-3:3")
+    model.save(tmp_path)
+    loaded = load_model(tmp_path)
+    assert loaded.features == SEES
+    assert hash(loaded.features) == hash(SEES)
+    assert loaded.termination == "0:-3:3"
+    assert same_bits(loaded[:4], model[:4])
+    obs, action = RNG.normal(scale=3, size=(50, 2, 3)), RNG.normal(size=(50, 2, 2))
+    told = loaded.predict(obs, action)
+    assert same_bits(told, model.predict(obs, action))
+    assert 0 < np.mean(told.terminated) < 1
+    # And it is more than the weights: with other eyes it is another model.
+    assert not same_bits(told, model._replace(features=replace(SEES, absolute=None)).predict(obs, action))
+
+
+@pytest.mark.parametrize(
+    ("obs", "action", "message"),
+    [
+        ((6, 3), (6, 2), r"obs has shape \(6, 3\); this model sees 2 steps: give \[batch, 2, 3\]"),
+        ((6, 1, 3), (6, 1, 2), r"obs has shape \(6, 1, 3\); this model sees 2 steps: give \[batch, 2, 3\]"),
+        ((6, 3, 3), (6, 3, 2), r"obs has shape \(6, 3, 3\); this model sees 2 steps"),
+        ((6, 2, 4), (6, 2, 2), r"obs has shape \(6, 2, 4\) and action \(6, 2, 2\); .* fitted on widths of 3 and 2"),
+        ((6, 2, 3), (6, 2, 1), r"obs has shape \(6, 2, 3\) and action \(6, 2, 1\); .* fitted on widths of 3 and 2"),
+    ],
+)
+def test_a_past_of_another_shape_is_refused(obs: tuple[int, ...], action: tuple[int, ...], message: str):
+    with pytest.raises(ModelError, match=message):
+        model_that_sees(SEES, 3, 2).predict(np.zeros(obs), np.zeros(action))
+
+
+def test_a_model_of_the_present_step_takes_no_past():
+    message = r"obs has shape \(6, 2, 1\); this model sees the present step: give \[batch, 1\]"
+    with pytest.raises(ModelError, match=message):
+        made_up_model().predict(np.zeros((6, 2, 1)), np.zeros((6, 2, 2)))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_model_of_an_older_format_sees_one_step_and_learned_its_ends(saved: Path, version: int):
+    old = {"gaussian": None, "terminates": None} if version == 1 else {}
+    description_of(saved, format=version, features=None, termination=None, **old)
+    assert not {"features", "termination"} & set(json.loads((saved / "model.json").read_text()))
+    loaded = load_model(saved)
+    assert (loaded.features, loaded.termination) == (Features(), "learned")
+    assert same_bits(loaded.predict(OBS, ACTION), made_up_model().predict(OBS, ACTION))
+
+
+def test_samples_go_on_from_the_present_step():
+    model = model_that_sees(SEES, 3, 2)
+    obs, action = RNG.normal(size=(2000, 2, 3)), RNG.normal(size=(2000, 2, 2))
+    next_obs, reward = model.sample(obs, action, key=jax.random.key(0))
+    told = model.predict(obs, action)
+    off = np.column_stack([(next_obs - told.next_obs) / told.next_obs_std, (reward - told.reward) / told.reward_std])
+    assert off.shape == (2000, 4)
+    np.testing.assert_allclose(off.mean(0), 0, atol=0.1)
+    np.testing.assert_allclose(off.std(0), 1, atol=0.1)

@@ -98,7 +98,9 @@ def test_blocks_change_no_moments(log: Transitions, monkeypatch: pytest.MonkeyPa
     features = SIGHTS[1]
     whole = fit_normalizer(moments_of_behaviors(log, whole_of_one(log), trained, features))
     monkeypatch.setattr(normalizer, "ROWS_AT_ONCE", block)
-    for x, y in zip(fit_normalizer(moments_of_behaviors(log, whole_of_one(log), trained, features)), whole, strict=True):
+    for x, y in zip(
+        fit_normalizer(moments_of_behaviors(log, whole_of_one(log), trained, features)), whole, strict=True
+    ):
         np.testing.assert_allclose(x, y, rtol=2e-7)
 
 

@@ -15,14 +15,15 @@ BEHAVIOR = RNG.permutation(BEHAVIOR).astype(np.int32)
 ROWS = [np.arange(760), np.flatnonzero(BEHAVIOR[:760] != 2)]
 WEIGHTS = (1.0, 3.0, 6.0, 0.0)
 DRAWS = 100_000
+PLACE = np.arange(len(BEHAVIOR), dtype=np.int32)
 
 
 def sampler(name: SamplerName) -> Sampler:
-    return sampler_of(ROWS, BEHAVIOR, 4, name, WEIGHTS if name == "weighted" else ())
+    return sampler_of(ROWS, BEHAVIOR, 4, name, WEIGHTS if name == "weighted" else (), PLACE)
 
 
 def drawer(name: SamplerName, bootstrap: bool = False, batch: int = 2000) -> Callable[..., np.ndarray]:
-    own = sampler(name)
+    own = jax.tree.map(jnp.asarray, sampler(name))
 
     @jax.jit
     def draw(key: jax.Array, fold: jax.Array) -> jax.Array:
@@ -96,7 +97,8 @@ def test_the_natural_draw_without_a_bootstrap_misses_no_record():
 def test_rounding_never_draws_a_behavior_without_rows():
     """Shares that add up to a little less than 1 in float32, and the last behaviors are empty."""
     behavior = np.arange(7, dtype=np.int32).repeat(3)
-    own = sampler_of([np.arange(21)], behavior, 9, "balanced", ())
+    own = sampler_of([np.arange(21)], behavior, 9, "balanced", (), np.arange(21, dtype=np.int32))
+    own = jax.tree.map(jnp.asarray, own)
     short = own._replace(share=own.share * jnp.float32(0.9))
     rows = jax.jit(lambda key: draw_rows(short, jnp.int32(0), jnp.int32(0), 5000, "balanced", key=key))
     drawn = np.asarray(rows(jax.random.key(0)))

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import pytest
 from tests.dynamics.conftest import SMALL, arrays, same_bits
 from tests.dynamics.recorder import Record, one, record_of
 from worldrex.data import Transitions
-from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, sweep, train
+from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, programs, sweep, train
 from worldrex.dynamics.ensemble import init_network
 from worldrex.dynamics.selection import better, elites_of, no_best
 
@@ -133,9 +134,7 @@ def side_by_side(
     return arrays(train(log, RUNS, SMALL, memory=memory))
 
 
-def test_networks_side_by_side_are_those_one_after_the_other(
-    log: Transitions, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_networks_side_by_side_are_those_one_after_the_other(log: Transitions, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the bit for any number side by side; one alone is another program, whose products round otherwise."""
     if jax.local_device_count() > 1:
         pytest.skip("six networks on one device")
@@ -151,21 +150,32 @@ def test_a_memory_that_holds_fewer_networks_changes_nothing_but_their_number(
 ) -> None:
     if jax.local_device_count() > 1:
         pytest.skip("six networks on one device")
-    asked: list[tuple[int, int]] = []
+    tried: dict[int, tuple[Any, int]] = {}
+    used: list[int] = []
     compiled = programs._compiled
 
     def remembered(*arguments: Any) -> Any:
-        found, needed = compiled(*arguments)
-        asked.append((arguments[-1], needed))
-        return found, needed
+        used.append(arguments[-1])
+        if used[-1] not in tried:
+            tried[used[-1]] = compiled(*arguments)
+        return tried[used[-1]]
 
     monkeypatch.setattr(programs, "_compiled", remembered)
-    everything = side_by_side(log, monkeypatch, 6)
-    whole = asked[-1][1]
-    sizes = dict(asked)
-    for memory, expected in ((whole, 6), (whole - 1, 3), (whole // 3, 2)):
-        asked.clear()
-        # What two networks need is not a third of what six do, since the six also lie there: as much as two need is enough.
-        memory = max(memory, sizes.get(2, 0))
-        assert same_bits(side_by_side(log, monkeypatch, 6, memory), everything)
-        assert asked[-1][0] == expected
+    # More than enough, and not None: those programs may be compiled already.
+    free = {number: side_by_side(log, monkeypatch, number, 2**50) for number in (6, 3, 2)}
+    assert same_bits(free[6], free[3])
+    assert same_bits(free[6], free[2])
+    needed = {number: size for number, (_, size) in tried.items()}
+    assert needed[6] > needed[3] > needed[2] > 0
+    for memory, expected in ((needed[6], [6]), (needed[6] - 1, [6, 3]), (needed[3] - 1, [6, 3, 2])):
+        used.clear()
+        assert same_bits(side_by_side(log, monkeypatch, 6, memory), free[6])
+        assert used[0] == 6
+        assert used[-1] == expected[-1]
+    told = f"needs {needed[2] / 1e6:,.0f} MB beside the log, and {(needed[2] - 1) / 1e6:,.0f} MB were given"
+    with pytest.raises(TrainingError, match=f"training 2 networks at a time {told}: give more"):
+        side_by_side(log, monkeypatch, 6, needed[2] - 1)
+    used.clear()
+    with pytest.raises(TrainingError, match=r"training 1 network at a time needs .* and 0 MB were given"):
+        side_by_side(log, monkeypatch, 1, 1)
+    assert used == [1]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.dynamics.conftest import COMPANY, SMALL, TARGET, Company, Stepper, arrays, optimized, same_bits
 from worldrex.data import Transitions, holdout
-from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, layout, sweep, train
+from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, fit_runs, layout, sweep, train
 from worldrex.dynamics.features import Features
 from worldrex.dynamics.normalizer import Normalizer, fit_normalizer, moments_of_behaviors
 from worldrex.dynamics.processes import whole_of_one
@@ -91,6 +91,29 @@ def test_held_out_episodes_touch_no_training(log: Transitions, company: Company)
     trained = distant.networks, distant.normalizers
     assert same_bits(trained, (company.sweep.networks, company.sweep.normalizers))
     assert (distant.holdout_risk[ERM] > 100 * company.sweep.holdout_risk[ERM]).all()
+
+
+def test_whole_behaviors_that_are_held_out_touch_no_training_and_choose_the_elites(log: Transitions):
+    config = dataclasses.replace(SMALL, held_out_behaviors=("operator 1", "operator 3"), keep="last")
+    held_out = np.isin(log.behavior, (1, 3))
+    models, plain = fit_runs(log, [COMPANY[HEAVY], TARGET], config)
+    next_obs = np.where(held_out[:, None], log.next_obs * 1e3 - 7, log.next_obs)
+    distant = train(dataclasses.replace(log, next_obs=next_obs), [COMPANY[HEAVY], TARGET], config)
+    assert same_bits((distant.networks, distant.normalizers), (plain.networks, plain.normalizers))
+    judged = np.array([False, True, False, True])
+    for trained in (plain, distant):
+        np.testing.assert_array_equal(~np.isnan(trained.holdout_risk), np.broadcast_to(judged, (2, 3, 4)))
+        assert np.isfinite(trained.holdout_objective).all()
+    assert (distant.holdout_risk[..., judged] > 1e3 * plain.holdout_risk[..., judged]).all()
+    # The risks of each member under all records of these behaviors, in units of what was trained on.
+    for run, model in enumerate(models):
+        told = model._replace(elites=np.arange(3)).predict(log.obs, log.action)
+        means = np.concatenate([told.member_next_obs, np.asarray(told.member_reward)[..., None]], -1)
+        gaps = (means - np.column_stack([log.next_obs, log.reward])) / model.normalizer.output_std
+        for behavior in (1, 3):
+            risks = np.square(gaps).mean(-1)[:, log.behavior == behavior].mean(1)
+            np.testing.assert_allclose(plain.holdout_risk[run, :, behavior], risks, rtol=1e-4)
+        np.testing.assert_array_equal(model.elites, np.sort(np.argsort(plain.holdout_objective[run])[:2]))
 
 
 def test_each_run_has_the_normalizer_of_its_own_training_records(log: Transitions, company: Company):
@@ -185,6 +208,27 @@ def test_changes_beyond_float32_are_refused(log: Transitions):
         ({"hidden": (16, 0)}, "hidden is \\(16, 0\\); a layer needs a width"),
         ({"holdout": 0.0}, "holdout is 0.0; it is a share between 0 and 1"),
         ({"holdout": 1.0}, "holdout is 1.0; it is a share between 0 and 1"),
+        ({"features": Features(history=0)}, "history is 0; a network needs 1 step"),
+        (
+            {"features": Features(absolute=(-1,))},
+            r"absolute is \(-1,\); give different dimensions of obs, counted from 0",
+        ),
+        ({"features": Features(angles=(1, 1))}, r"angles is \(1, 1\); give different dimensions"),
+        ({"features": Features(masked=(0, -2))}, r"masked is \(0, -2\); give different dimensions"),
+        ({"features": Features(absolute=(0, 1), angles=(1,))}, "dimension 1 of obs is in both absolute and angles"),
+        ({"features": Features(absolute=(2,))}, "absolute names dimension 2 of obs, and this log's are 0 to 1"),
+        ({"features": Features(angles=(0, 7))}, "angles names dimension 7 of obs, and this log's are 0 to 1"),
+        ({"features": Features(masked=(2,))}, "masked names dimension 2 of obs, and this log's are 0 to 1"),
+        ({"termination": "hoper"}, "termination is 'hoper'; choose learned, none, a rule"),
+        (
+            {"held_out_behaviors": ("operator 9",)},
+            "held_out_behaviors has 'operator 9', and the log has 'operator 0', ",
+        ),
+        ({"held_out_behaviors": tuple(f"operator {n}" for n in range(4))}, "held_out_behaviors are all behaviors"),
+        (
+            {"held_out_behaviors": ("operator 0", "operator 1", "operator 3")},
+            "no records are left when 'operator 2' is",
+        ),
     ],
 )
 def test_a_configuration_that_cannot_train_is_refused(log: Transitions, setting: dict[str, Any], message: str):

@@ -9,6 +9,7 @@ from tests.dynamics.conftest import SMALL, TARGET
 from tests.dynamics.made_up import TRUTH, linear_model
 from worldrex.data import Transitions
 from worldrex.dynamics import TrainingError, require_trainable, train
+from worldrex.dynamics.layout import tables_of
 from worldrex.dynamics.terminations import RULES, Rule, rule_of
 
 WIDTHS = {"hopper": 11, "walker2d": 17, "ant": 27, "humanoid": 45, "inverted-pendulum": 4}
@@ -114,7 +115,9 @@ def test_texts_that_are_no_rule_are_refused(text: str):
     with pytest.raises(TrainingError) as error:
         require_trainable(replace(SMALL, termination=text), [])
     message = str(error.value)
-    assert message.startswith(f"termination is {text!r}; choose learned, none, a rule (hopper, walker2d, ant, humanoid,")
+    assert message.startswith(
+        f"termination is {text!r}; choose learned, none, a rule (hopper, walker2d, ant, humanoid,"
+    )
     assert "'0:0.7:inf 1:-0.2:0.2'" in message
 
 
@@ -141,8 +144,6 @@ def test_the_probability_of_an_end_is_the_share_of_elites_that_the_rule_ends():
 
 def test_a_rule_that_is_given_is_not_learned(log: Transitions):
     ended = replace(log, terminated=log.obs[:, 0] > 1)
-    from worldrex.dynamics.layout import tables_of
-
     learned, _ = tables_of(ended, [None], SMALL)
     np.testing.assert_array_equal(learned.terminated, ended.terminated)
     for data, termination in ((ended, "none"), (ended, "0:-inf:1"), (log, "learned")):

@@ -116,9 +116,8 @@ def test_weight_decay_shrinks_the_matrices_alone_each_layer_by_its_own(log: Tran
 def test_a_step_tells_the_risks_of_its_batch(stepper: Stepper, log: Transitions):
     state, assignment = stepper.init(stepper.assignment), stepper.assignment
     _, info = stepper.step(state, assignment, 3)
-    rows = np.asarray(
-        draw_rows(stepper.tables.sampler, assignment.fold, jnp.int32(3), SMALL.batch, "natural", key=assignment.key)
-    )
+    sampler = jax.tree.map(jnp.asarray, stepper.tables.sampler)
+    rows = np.asarray(draw_rows(sampler, assignment.fold, jnp.int32(3), SMALL.batch, "natural", key=assignment.key))
     normalizer = jax.tree.map(lambda x: x[0], stepper.tables.normalizer)
     outputs = np.column_stack([log.next_obs - log.obs, log.reward])[rows]
     inputs = np.column_stack([log.obs, log.action])[rows]
@@ -233,7 +232,9 @@ def test_gaussian_nll_is_least_at_the_mean_squared_error():
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def objective_of(losses: jax.Array, per_dimension: bool, penalty: TrainedPenalty = "variance", baseline=None) -> jax.Array:
+def objective_of(
+    losses: jax.Array, per_dimension: bool, penalty: TrainedPenalty = "variance", baseline=None
+) -> jax.Array:
     baseline = jnp.zeros(4) if baseline is None else baseline
     records = losses.shape[0]
     batch = Batch(losses, losses, None, jnp.asarray(np.arange(records) % 4), None)
@@ -283,6 +284,6 @@ def test_nll_trains_mean_and_variance_alike():
     assert np.mean(risks[-20:]) < np.mean(risks[:20]) - 1
     normalizer = jax.tree.map(lambda x: x[0], stepper.tables.normalizer)
     inputs = (np.column_stack([log.obs, log.action]) - normalizer.input_mean) / normalizer.input_std
-    log_var = apply_network(state.network, inputs).log_var
+    log_var = apply_network(state.network, jnp.asarray(inputs)).log_var
     std = np.exp(0.5 * np.asarray(log_var)[:, 1]) * normalizer.output_std[1]
     np.testing.assert_allclose(std.mean(), 0.5, rtol=0.15)

@@ -1,5 +1,6 @@
 """What a network sees of a record and its past, and in which terms it tells what comes next."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class Features:
         if turning:
             angle = obs[..., np.array(turning)]
             parts += [xp.sin(angle), xp.cos(angle)]
-        return xp.concatenate([x.reshape(x.shape[0], -1) for x in (*parts, action)], -1)
+        return xp.concatenate([x.reshape(x.shape[0], math.prod(x.shape[1:])) for x in (*parts, action)], -1)
 
     def outputs(
         self, obs: Float[Any, "batch obs"], next_obs: Float[Any, "batch obs"], reward: Float[Any, " batch"]
@@ -85,8 +86,8 @@ class Features:
         lead = (1,) * (told.ndim - 2)
         before = obs.reshape(*lead, *obs.shape)
         if self.told_absolute:
-            known = ~_among(self.told_absolute, obs.shape[-1])
-            before = before * known.reshape(*lead, 1, -1).astype(obs.dtype)
+            # Not by a product with 0: what is not seen may be NaN.
+            before = jnp.where(_among(self.told_absolute, obs.shape[-1]).reshape(*lead, 1, -1), 0.0, before)
         return told + before
 
 
