@@ -10,7 +10,13 @@ from worldrex.runs import RunError, open_run
 
 pytest.importorskip("tensorboardX", reason="the extra tensorboard is not installed")
 
-FIT = {"stage": "fit", "model": "erm", "phase": "penalized", "train_risk": 0.5, "holdout_risk": {"a/b <i>": 1.0, "c": 2.0}}
+FIT = {
+    "stage": "fit",
+    "model": "erm",
+    "phase": "penalized",
+    "train_risk": 0.5,
+    "holdout_risk": {"a/b <i>": 1.0, "c": 2.0},
+}
 CROSSVAL = {"stage": "crossval", "weight": 10.0, "train_risk": 0.25, "holdout_penalty": None}
 
 

@@ -54,7 +54,9 @@ def test_the_readmes_python(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize("loss", ["squared", "nll"])
-def test_a_model_in_pytorch_tells_the_same(loss: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_a_model_in_pytorch_tells_the_same(
+    loss: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     logs = worldrex.collect(worldrex.CollectConfig(task="gusty-pendulum"))
     model = worldrex.fit(logs, worldrex.FitConfig(loss=loss))

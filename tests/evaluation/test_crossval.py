@@ -122,7 +122,16 @@ def fake_train(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         normalizers = Normalizer(*(np.stack([x] * len(runs)) for x in ensemble.normalizer))
         objective = np.zeros((len(runs), config.members), np.float32)
         none = np.zeros(objective.shape, np.int64)
-        return Sweep(stacked([ensemble.networks] * len(runs)), normalizers, risks, objective, none, none, 0.0, data.behavior_names)
+        return Sweep(
+            stacked([ensemble.networks] * len(runs)),
+            normalizers,
+            risks,
+            objective,
+            none,
+            none,
+            0.0,
+            data.behavior_names,
+        )
 
     monkeypatch.setattr(MODULE, "train", pretend)
     return asked
