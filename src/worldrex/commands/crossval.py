@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
+from worldrex.commands.flags import Json, LoadFlags, Logs, Numbers, Patience
 from worldrex.data import load
 from worldrex.dynamics import forget, require_one_per_behavior
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
@@ -17,7 +17,7 @@ from worldrex.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(CrossvalConfig):
+class Command(CrossvalConfig, LoadFlags):
     """Leave one behavior out, for each weight and seed, and choose the weight by the worst left-out risk."""
 
     behavior_weights: Numbers = None
@@ -25,7 +25,6 @@ class Command(CrossvalConfig):
     patience: Patience = None
 
     paths: Logs
-    behavior_cycle: BehaviorCycle = None
     out: Path
     """Run folder to write."""
     json: Json = False
@@ -35,13 +34,16 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Compare the weights, write config.json and summary.json."""
     config = CrossvalConfig(**{field.name: getattr(command, field.name) for field in fields(CrossvalConfig)})
     require_sweepable(config)
-    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
+    taken_for: list[str] = []
+    data = load(*command.paths, options=command, say=taken_for.append)
     require_comparable(data)
     require_one_per_behavior(config, data.num_behaviors)
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
-    settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
+    settings = dataclasses.asdict(config) | {"paths": command.paths} | command.settings()
     settings["records_crc32"] = data.checksum()
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]])
+    for line in taken_for:
+        terminal.say(line, label="read")
     with (
         folder.job("crossval"),
         terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import BehaviorCycle, Json, Logs, Numbers, Patience
+from worldrex.commands.flags import Json, LoadFlags, Logs, Numbers, Patience
 from worldrex.data import load
 from worldrex.data.findings import plural
 from worldrex.dynamics import FitConfig, fit, forget, require_one_per_behavior, require_trainable
@@ -16,7 +16,7 @@ from worldrex.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(FitConfig):
+class Command(FitConfig, LoadFlags):
     """Fit one world model, its risk made even over the behaviors."""
 
     behavior_weights: Numbers = None
@@ -24,7 +24,6 @@ class Command(FitConfig):
     patience: Patience = None
 
     paths: Logs
-    behavior_cycle: BehaviorCycle = None
     out: Path
     """Run folder to write; the model is in its folder model/. An unfinished run of the same settings is resumed."""
     resume: bool = False
@@ -36,14 +35,17 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Fit, write config.json, model/ and summary.json."""
     config = FitConfig(**{field.name: getattr(command, field.name) for field in fields(FitConfig)})
     require_trainable(config, [config.weight])
-    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
+    taken_for: list[str] = []
+    data = load(*command.paths, options=command, say=taken_for.append)
     require_one_per_behavior(config, data.num_behaviors)
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
-    settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
+    settings = dataclasses.asdict(config) | {"paths": command.paths} | command.settings()
     settings["records_crc32"] = data.checksum()
     if command.resume and not (command.out / "config.json").exists():
         raise RunError(f"--resume: {command.out} holds no run to go on with. Leave --resume away to begin one.")
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]])
+    for line in taken_for:
+        terminal.say(line, label="read")
     holdout_risk: dict[str, float] = {}
     with (
         folder.job("fit"),

@@ -118,10 +118,10 @@ def test_what_cannot_be_opened_or_recognized(tmp_path):
         load()
     with pytest.raises(DataError, match="No such file"):
         load(tmp_path / "nothing.npz")
-    with pytest.raises(DataError, match="Is a directory"):
+    with pytest.raises(DataError, match="a folder with nothing, and neither Parquet files nor a Minari or LeRobot"):
         load(tmp_path)
-    (tmp_path / "notes.npz").write_text("obs,action\n1,2\n")
-    with pytest.raises(DataError, match="neither a Parquet nor an NPZ file"):
+    (tmp_path / "notes.npz").write_text("dear diary,\nit rained\n")
+    with pytest.raises(DataError, match="none of what worldrex reads: Parquet, CSV, NPZ"):
         load(tmp_path / "notes.npz")
     make_log().save(tmp_path / "log")
     with pytest.raises(DataError, match="given 2 times"):
