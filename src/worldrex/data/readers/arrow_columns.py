@@ -46,6 +46,8 @@ def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> t
     values = column.combine_chunks()
     if isinstance(values, pa.ChunkedArray):  # of no chunks
         values = pa.array([], column.type)
+    if pa.types.is_null(values.type):  # what has no values has no type
+        return np.empty(0), None
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):

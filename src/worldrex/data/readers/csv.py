@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from worldrex.data.columns import KNOWN
 from worldrex.data.findings import damaged
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.arrow_columns import columns_of
 from worldrex.data.readers.limits import require_room
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
-from worldrex.data.wide_columns import choose_columns
+from worldrex.data.wide_columns import WIDE, choose_columns
 
 SAMPLE = 2**16  # bytes in which the header and one row must end
 DELIMITERS = ",;\t"
@@ -21,7 +22,7 @@ WIDEST_NUMBER = 4  # times its text, e.g. "0," as a double
 
 
 def is_csv(path: Path) -> bool:
-    """Whether a file looks like text with a header of two columns or more and a row of as many values."""
+    """Whether a file looks like text with a header: of worldrex's columns, or of two names above a row of numbers."""
     with open(path, "rb") as file:
         sample = file.read(SAMPLE)
     try:
@@ -30,9 +31,11 @@ def is_csv(path: Path) -> bool:
         rows = list(csv.reader(text.splitlines()[:2], delimiter=_delimiter(text)))
     except (UnicodeDecodeError, csv.Error):
         return False
-    if "\0" in text or len(rows) < 2 or len(rows[0]) < 2 or len(rows[0]) != len(rows[1]):
+    if "\0" in text or not rows or len(rows[0]) < 2:
         return False
-    return not any(map(_is_number, rows[0])) and any(map(_is_number, rows[1]))
+    if any(name in KNOWN or WIDE.fullmatch(name) for name in rows[0]):
+        return True
+    return len(rows) == 2 and len(rows[0]) == len(rows[1]) and any(map(_is_number, rows[1]))
 
 
 def read(path: Path, options: LoadOptions) -> Reading:

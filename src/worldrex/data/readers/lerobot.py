@@ -9,8 +9,8 @@ import numpy as np
 from worldrex.data.columns import as_matrix, per_record
 from worldrex.data.findings import plural, quote, some_of
 from worldrex.data.options import LoadOptions
-from worldrex.data.readers.folders import files_under, inside, read_json
-from worldrex.data.readers.parquet import is_parquet, read_file
+from worldrex.data.readers.folders import inside, read_json
+from worldrex.data.readers.parquet import parquet_files, read_file
 from worldrex.data.readers.reading import Reading
 from worldrex.data.readers.tables_joined import join
 from worldrex.data.transitions import DataError
@@ -49,7 +49,7 @@ def read(path: Path, options: LoadOptions) -> Reading:
             f"{str(path)!r} says that its data lie in {quote(pattern)}, out of the folder. worldrex reads only what lies "
             "in the folder itself: move the data there, and correct data_path in meta/info.json."
         )
-    files = [file for file in files_under(path, "data") if is_parquet(file)]
+    files = parquet_files(path, "data")
     if not files:
         raise DataError(f"{str(path)!r} has no Parquet files in data/. worldrex needs its frames: download them too.")
     tables = [read_file(file, options, {}, RENAMED, extra=EXTRA) for file in files]

@@ -32,7 +32,7 @@ def read(path: Path, options: LoadOptions) -> Reading:
     """
     if not path.is_dir():
         return Reading("Parquet", read_file(path, options, {}))
-    files = [file for file in files_under(path) if is_parquet(file)]
+    files = parquet_files(path)
     tables = [read_file(file, options, _partitions(file, path)) for file in files]
     joined, counts = join(tables, [repr(str(file)) for file in files], repr(str(path)))
     names = ["/".join((path.resolve().name, *file.relative_to(path).with_suffix("").parts)) for file in files]
@@ -47,6 +47,17 @@ def is_parquet(path: Path) -> bool:
             return file.read(len(MAGIC)) == MAGIC
     except OSError as error:
         raise DataError(f"cannot read {str(path)!r}: {error.strerror or error}. Check who may read it.") from error
+
+
+def parquet_files(folder: Path, *names: str) -> list[Path]:
+    """The Parquet files below `folder/names...`. Raises DataError where one that is called like them is none."""
+    files = files_under(folder, *names)
+    found = [file for file in files if is_parquet(file)]
+    suffixes = {file.suffix for file in found}
+    for file in files:
+        if file.suffix in suffixes and file not in found:
+            raise damaged(file, "Parquet", ValueError("it does not begin like the Parquet files beside it"))
+    return found
 
 
 def read_file(
