@@ -33,7 +33,7 @@ def test_hostile_names_stay_names(tmp_path: Path):
 
 def test_minari_itself_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     minari = pytest.importorskip("minari")
-    pytest.importorskip("PIL", reason="Minari reads HDF5 with its extra hdf5 only")
+    pytest.importorskip("PIL", reason="Minari imports it to read HDF5")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     data = varied()
     (tmp_path / "lab").mkdir()
@@ -59,7 +59,7 @@ def test_minari_itself_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.filterwarnings("ignore::UserWarning:minari")
 def test_what_minari_wrote_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     minari = pytest.importorskip("minari")
-    pytest.importorskip("PIL", reason="Minari reads HDF5 with its extra hdf5 only")
+    pytest.importorskip("PIL", reason="Minari imports it to read HDF5")
     from gymnasium.spaces import Box, Dict
     from minari.data_collector import EpisodeBuffer
 

@@ -1,7 +1,7 @@
 """Columns of a flat table: `obs_0 obs_1 ...` stand for one matrix, and any column may hold the behavior."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -73,6 +73,11 @@ def combine_arrays(arrays: dict[str, np.ndarray], chosen: dict[str, list[str]], 
                 )
         columns[name] = series[0] if len(series) == 1 else np.stack(series, axis=1)
     return columns
+
+
+def left_out(names: Iterable[str], picked: Collection[str]) -> dict[str, np.ndarray]:
+    """Columns that are not read, as empty arrays: an error about a missing one can then tell what there is."""
+    return {name: np.empty(0) for name in names if name not in picked and name not in KNOWN}
 
 
 def no_behavior_column(name: str, names: Iterable[str], source: str) -> DataError:

@@ -203,7 +203,9 @@ def lerobot(version: str, columns: Columns, folder: Path) -> Path:
         pq.write_table(table.take(rows), path / name)
     if v3:
         (path / "meta" / "episodes" / "chunk-000").mkdir(parents=True)
-        pq.write_table(pa.table({"episode_index": np.unique(episode)}), path / "meta/episodes/chunk-000/file-000.parquet")
+        pq.write_table(
+            pa.table({"episode_index": np.unique(episode)}), path / "meta/episodes/chunk-000/file-000.parquet"
+        )
     return path
 
 

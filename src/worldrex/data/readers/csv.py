@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
@@ -14,7 +13,7 @@ from worldrex.data.readers.arrow_columns import columns_of
 from worldrex.data.readers.limits import require_room
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
-from worldrex.data.wide_columns import WIDE, choose_columns
+from worldrex.data.wide_columns import WIDE, choose_columns, left_out
 
 SAMPLE = 2**16  # bytes in which the header and one row must end
 DELIMITERS = ",;\t"
@@ -58,7 +57,7 @@ def read(path: Path, options: LoadOptions) -> Reading:
             # Of nothing, Arrow would take all.
             convert_options=pacsv.ConvertOptions(include_columns=picked or names[:1]),
         )
-        columns = {name: np.empty(0) for name in names if name not in picked} | columns_of(table, chosen, source)
+        columns = left_out(names, picked) | columns_of(table, chosen, source)
     except DataError:
         raise
     except (pa.ArrowException, csv.Error, OSError, ValueError, KeyError, StopIteration, MemoryError) as error:

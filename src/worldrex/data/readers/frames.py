@@ -11,7 +11,7 @@ from worldrex.data.options import LoadOptions
 from worldrex.data.readers.arrow_columns import columns_of
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
-from worldrex.data.wide_columns import choose_columns, combine_arrays
+from worldrex.data.wide_columns import choose_columns, combine_arrays, left_out
 
 
 @runtime_checkable
@@ -38,7 +38,7 @@ def read_frame(frame: Frame, options: LoadOptions, source: str) -> Reading:
         ) from error
     picked = {column for components in chosen.values() for column in components}
     library = type(frame).__module__.split(".")[0]
-    absent = {name: np.empty(0) for name in table.column_names if name not in picked}
+    absent = left_out(table.column_names, picked)
     return Reading(f"a {library} table", absent | columns)
 
 
@@ -49,7 +49,7 @@ def read_mapping(arrays: Mapping[str, Any], options: LoadOptions, source: str) -
     picked = {column for components in chosen.values() for column in components}
     picked |= {NAMES} if NAMES in names and options.behavior_column is None else set()
     values = {name: _array(name, arrays[name], source) for name in names if name in picked}
-    absent = {name: np.empty(0) for name in names if name not in picked}
+    absent = left_out(names, picked)
     return Reading("a mapping of arrays", absent | combine_arrays(values, chosen, source))
 
 

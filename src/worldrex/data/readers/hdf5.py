@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from worldrex.data.columns import KNOWN, NAMES
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.hdf5_file import open_hdf5
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
-from worldrex.data.wide_columns import no_behavior_column
+from worldrex.data.wide_columns import left_out, no_behavior_column
 
 D4RL = {
     "observations": "obs",
@@ -35,7 +33,7 @@ def read(path: Path, options: LoadOptions) -> Reading:
             raise DataError(
                 f"{str(path)!r} has both {doubled} and {D4RL[doubled]}. worldrex needs one of them: remove the other."
             )
-        columns = {name: np.empty(0) for name in names if name not in named}
+        columns = left_out(names, named)
         columns |= {column: file.array(name) for name, column in named.items()}
         if options.behavior_column is not None:
             if not file.is_array(options.behavior_column):

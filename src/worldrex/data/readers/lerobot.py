@@ -69,8 +69,10 @@ def _require_frames(columns: dict[str, np.ndarray], info: dict[str, Any], path: 
     """Every frame of every episode, in order: else the next row is not the next observation."""
     missing = [name for name, column in RENAMED.items() if column in NEEDED and column not in columns]
     if missing:
+        original = {column: name for name, column in RENAMED.items()}
+        came = some_of([quote(original.get(column, column)) for column in columns], 12)
         raise DataError(
-            f"{str(path)!r} lacks {', '.join(missing)}; there came {some_of([quote(name) for name in columns], 12)}. "
+            f"{str(path)!r} lacks {', '.join(missing)}; there came {came}. "
             "worldrex needs them in each Parquet file of data/: record or export them too."
         )
     episode, frame = per_record(columns["episode"]), per_record(columns.pop("frame"))

@@ -16,7 +16,7 @@ from worldrex.data.options import LoadOptions
 from worldrex.data.readers.limits import require_room
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
-from worldrex.data.wide_columns import choose_columns, combine_arrays
+from worldrex.data.wide_columns import choose_columns, combine_arrays, left_out
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a zip archive, and one without members
 DAMAGE = (
@@ -43,9 +43,7 @@ def read(path: Path, options: LoadOptions) -> Reading:
         raise
     except DAMAGE as error:
         raise damaged(path, "NPZ", error) from error
-    columns = {name: np.empty(0) for name in names if name not in arrays} | combine_arrays(
-        arrays, chosen, repr(str(path))
-    )
+    columns = left_out(names, arrays) | combine_arrays(arrays, chosen, repr(str(path)))
     neorl = "done" in arrays and "truncated" in arrays and "terminated" not in arrays
     return Reading("NPZ in NeoRL's layout" if neorl else "NPZ", columns)
 

@@ -17,7 +17,7 @@ from worldrex.data.readers.limits import require_room
 from worldrex.data.readers.reading import Reading
 from worldrex.data.readers.tables_joined import join
 from worldrex.data.transitions import FORMAT_KEY, FORMAT_VERSION, NAMES_KEY, DataError
-from worldrex.data.wide_columns import choose_columns
+from worldrex.data.wide_columns import choose_columns, left_out
 
 MAGIC = b"PAR1"
 ITEM_BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of Parquet's types; the others take 8 and more
@@ -92,7 +92,7 @@ def read_file(
         table = table.select(list(original.values())).rename_columns(list(original))
         for key, value in partitions.items():
             table = table.append_column(key, pa.repeat(_typed(value), table.num_rows)) if key in picked else table
-        columns = {name: np.empty(0) for name in new if name not in picked} | columns_of(table, chosen, source)
+        columns = left_out(new, picked) | columns_of(table, chosen, source)
         names = _names(schema.metadata or {}, path)
     except DataError:
         raise

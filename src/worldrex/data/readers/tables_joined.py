@@ -46,7 +46,8 @@ def join(
     names = _one_numbering(used)
     if "episode" in known[first] and not numbered_throughout:
         _number_episodes(used)
-    joined = {name: np.concatenate([table[name] for table in used]) for name in known[first]}
+    absent = {name: values for name, values in used[0].items() if name not in known[first] and name != NAMES}
+    joined = absent | {name: np.concatenate([table[name] for table in used]) for name in known[first]}
     return joined | ({} if names is None else {NAMES: names}), counts
 
 
