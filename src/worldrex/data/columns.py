@@ -258,7 +258,8 @@ def per_record(values: np.ndarray) -> np.ndarray:
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
-    return np.require(values, np.float32, ["C", "W", "O"])
+    with np.errstate(invalid="ignore"):  # a signaling NaN is reported with the others
+        return np.require(values, np.float32, ["C", "W", "O"])
 
 
 def _error(column: str, count: int, message: str, row: int | None = None) -> Finding:

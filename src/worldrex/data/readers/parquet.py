@@ -20,7 +20,7 @@ from worldrex.data.transitions import FORMAT_KEY, FORMAT_VERSION, NAMES_KEY, Dat
 from worldrex.data.wide_columns import choose_columns, left_out
 
 MAGIC = b"PAR1"
-ITEM_BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of Parquet's types; the others take 8 and more
+BATCH = 2**16  # rows that are read at a time
 
 
 def read(path: Path, options: LoadOptions) -> Reading:
@@ -87,9 +87,7 @@ def read_file(
             chosen |= {name: [name] for name in extra if name in new}
             picked = {column for components in chosen.values() for column in components}
             original = {name: schema.names[place] for place, name in enumerate(new) if name in picked}
-            _require_room(file.metadata, set(original.values()), path)
-            table = file.read(columns=list(original.values()))
-        table = table.select(list(original.values())).rename_columns(list(original))
+            table = _read_table(file, list(original.values()), path).rename_columns(list(original))
         for key, value in partitions.items():
             table = table.append_column(key, pa.repeat(_typed(value), table.num_rows)) if key in picked else table
         columns = left_out(new, picked) | columns_of(table, chosen, source)
@@ -103,14 +101,28 @@ def read_file(
     return columns
 
 
-def _require_room(metadata: pq.FileMetaData, names: set[str], path: Path) -> None:
-    declared = 0
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            column = metadata.row_group(group).column(place)
-            if column.path_in_schema.removesuffix(".list.element").removesuffix(".list.item") in names:
-                declared += column.num_values * ITEM_BYTES.get(column.physical_type, 8)
-    require_room(declared, path.stat().st_size, path)
+def _read_table(file: pq.ParquetFile, names: list[str], path: Path) -> pa.Table:
+    """The columns, read piece by piece: a few bytes can stand for any number of equal values."""
+    # The columns' own metadata would say their sizes, but pyarrow (26) aborts the process where they are damaged.
+    schema, stored = file.schema_arrow, path.stat().st_size
+    require_room(file.metadata.num_rows * sum(_row_bytes(schema.field(name).type) for name in names), stored, path)
+    batches, read = [], 0
+    for batch in file.iter_batches(batch_size=BATCH, columns=names):
+        batches.append(batch)
+        read += batch.nbytes
+        require_room(read, stored, path)
+    picked = pa.schema([schema.field(name) for name in names])
+    return pa.Table.from_batches([batch.select(names) for batch in batches], picked if not batches else None)
+
+
+def _row_bytes(kind: pa.DataType) -> int:
+    """Bytes that each row surely takes."""
+    if isinstance(kind, pa.FixedSizeListType):
+        return kind.list_size * _row_bytes(kind.value_type)
+    try:
+        return max(kind.bit_width // 8, 1)
+    except ValueError:  # of no fixed width
+        return 1
 
 
 def _partitions(file: Path, folder: Path) -> dict[str, str]:
