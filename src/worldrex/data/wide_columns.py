@@ -82,7 +82,9 @@ def left_out(names: Iterable[str], picked: Collection[str]) -> dict[str, np.ndar
 
 def no_behavior_column(name: str, names: Iterable[str], source: str) -> DataError:
     """The error for a behavior column that a log does not have."""
-    came = some_of([quote(other, 30) for other in names], 12) or "none"
+    # First those that worldrex does not know: one of them is likely meant.
+    likely = sorted(names, key=lambda other: other in KNOWN or WIDE.fullmatch(other) is not None)
+    came = some_of([quote(other, 30) for other in likely], 12) or "none"
     return DataError(
         f"{source} has no column {quote(name)} for the behavior; there came {came}. Name one of these, or leave it away."
     )

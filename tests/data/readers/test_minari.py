@@ -103,6 +103,13 @@ def test_lengths_that_are_not_minaris(tmp_path: Path):
         load(path)
 
 
+def test_another_of_minaris_formats(tmp_path: Path):
+    path = written(tmp_path)
+    (path / "data" / "main_data.hdf5").unlink()
+    with pytest.raises(DataError, match=r"Minari data set without data/main_data\.hdf5.*data_format='hdf5'"):
+        load(path)
+
+
 def test_a_width_that_changes(tmp_path: Path):
     path = written(tmp_path)
     with edit(path) as file:

@@ -80,6 +80,11 @@ def _recognize_folder(path: Path) -> Kind:
         return "lerobot"
     if (path / "data" / minari_folders.FILE).exists() or (path / minari_folders.FILE).exists():
         return "minari"
+    if (path / "data" / "metadata.json").exists():
+        raise DataError(
+            f"{str(path)!r} is a Minari data set without data/{minari_folders.FILE}. worldrex reads those that Minari "
+            "stores as HDF5: download it whole, or create it with data_format='hdf5'."
+        )
     files = files_under(path)
     if any(parquet.is_parquet(file) for file in files):
         return "parquet"
