@@ -108,7 +108,7 @@ def _names(logs: list[Path | Mapping[str, Any] | Frame]) -> list[str]:
             raise DataError(
                 f"{str(path)!r} was given {times} times. worldrex needs each record once: name the file once."
             )
-    stems = {path: path.resolve().name if path.is_dir() else path.stem for path in paths}
+    stems = {path: path.resolve().name if os.path.isdir(path) else path.stem for path in paths}
     often = Counter(stems.values())
     names, in_memory = [], 0
     for log in logs:

@@ -52,7 +52,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _refuse_link(path: Path, folder: Path) -> None:
-    if path.is_symlink():
+    if os.path.islink(path):
         raise DataError(
             f"{str(path)!r} leads out of its place in {str(folder)!r}: it is a link. worldrex reads only what lies in the "
             "folder itself: copy it there (cp -rL follows links), and load the copy."

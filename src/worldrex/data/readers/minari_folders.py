@@ -22,7 +22,7 @@ def find_by_id(log: str) -> Path:
             "minari:D4RL/pen/human-v2, or a path."
         )
     folder = inside(root, *parts)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         there = [str(found.relative_to(root)) for found in find_datasets(root)] if root.is_dir() else []
         raise DataError(
             f"there is no Minari data set {quote(name)} in {root}; there: {some_of(sorted(there)) or 'none'}. "
