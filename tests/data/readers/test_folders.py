@@ -109,3 +109,13 @@ def test_a_column_that_repeats_one_value_a_billion_times_is_refused(tmp_path: Pa
             writer.write_table(table)
     with pytest.raises(DataError, match="declares 512 MiB of data"):
         load(tmp_path / "bomb")
+
+
+def test_lists_that_repeat_one_value_are_refused_before_the_end(tmp_path: Path):
+    lists = pa.ListArray.from_arrays(np.arange(0, 2**22 + 1, 64, dtype=np.int32), pa.repeat(np.float64(0), 2**22))
+    table = pa.table({"obs": lists})
+    with pq.ParquetWriter(tmp_path / "bomb", table.schema) as writer:
+        for _ in range(12):
+            writer.write_table(table)
+    with pytest.raises(DataError, match=r"declares 2[5-9][0-9] MiB of data"):  # of 384
+        load(tmp_path / "bomb")
