@@ -95,6 +95,11 @@ def not_a_log(_: Transitions, path: Path) -> Path:
     return path
 
 
+def prose(_: Transitions, path: Path) -> Path:
+    path.write_text("Monday: rain.\nTuesday: more rain.\n")
+    return path
+
+
 def other_zip(_: Transitions, path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.txt", "x")
@@ -116,7 +121,8 @@ BAD_LOGS = [
     (empty, ["empty (0 bytes)", "export it again"]),
     (truncated, ["truncated or damaged", "Parquet", "copy or export it again"]),
     (truncated_npz, ["truncated or damaged", "NPZ"]),
-    (not_a_log, ["neither a Parquet nor an NPZ file", "convert"]),
+    (not_a_log, ["missing are obs, action, reward, next_obs", "there came 'a', 'b'", "rename"]),
+    (prose, ["none of what worldrex reads", "Parquet, CSV, NPZ", "Convert the log"]),
     (other_zip, ["missing are obs, action, reward, next_obs", "there came 'a.txt'"]),
     (missing, ["cannot read", "No such file", "check the path"]),
 ]

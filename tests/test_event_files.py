@@ -78,5 +78,5 @@ def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     mirror = EventFiles(tmp_path / "a file" / "tensorboard")
     (tmp_path / "a file").write_text("")
-    with pytest.raises(RunError, match="cannot write .*tensorboard"):
+    with pytest.raises(RunError, match=r"cannot write .*tensorboard"):
         mirror.write([{**FIT, "step": 1}])

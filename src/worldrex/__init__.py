@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from worldrex import risk, tasks
-    from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load
+    from worldrex.data import CollectConfig, DataError, LoadOptions, Transitions, collect, describe, load
     from worldrex.dynamics import FitConfig, Prediction, WorldModel, fit, load_model
     from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
 
@@ -21,6 +21,7 @@ __all__ = [
     "CrossvalTable",
     "DataError",
     "FitConfig",
+    "LoadOptions",
     "Prediction",
     "Transitions",
     "WorldModel",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "worldrex.data": ("CollectConfig", "DataError", "Transitions", "collect", "describe", "load"),
+    "worldrex.data": ("CollectConfig", "DataError", "LoadOptions", "Transitions", "collect", "describe", "load"),
     "worldrex.dynamics": ("FitConfig", "Prediction", "WorldModel", "fit", "load_model"),
     "worldrex.evaluation": ("CrossvalConfig", "CrossvalTable", "crossval"),
 }

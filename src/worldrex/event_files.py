@@ -52,7 +52,7 @@ class EventFiles:
 
 
 def _event(name: str, value: float, step: int) -> Any:
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
     from tensorboardX.summary import scalar
 
     return Event(wall_time=time.time(), step=step, summary=scalar(name, value))

@@ -8,12 +8,13 @@ import datetime
 import shlex
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from worldrex import stages, tasks
-from worldrex.data import CollectConfig, DataError, Transitions, collect, describe, load, render
+from worldrex.data import CollectConfig, DataError, LoadOptions, Transitions, collect, describe, load, render
 from worldrex.dynamics import Features, TrainConfig, TrainingError, require_fitting, require_trainable
 from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
 from worldrex.event_files import EventFiles
@@ -26,18 +27,16 @@ from worldrex.terminal import Terminal
 HIDDEN, BATCH = (64, 64), 1024
 
 
-@dataclass(frozen=True)
-class RunConfig:
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(LoadOptions):
     """The whole job: logs of several behaviors in, a world model that holds under others out, with the evidence."""
 
     task: str = "gusty-pendulum"
     """Built-in task to collect from, unless --data is given."""
     data: tuple[Path, ...] = ()
-    """Files of logged transitions (Parquet or NPZ)."""
+    """Logs: files (Parquet, CSV, NPZ, NPY, HDF5) or folders (Parquet, Minari, LeRobot), or minari:ID."""
     unlogged: tuple[Path, ...] = ()
-    """Files logged by policies that are not in --data: the test. Nothing is trained or chosen on them."""
-    behavior_cycle: int | None = None
-    """Where files do not name behaviors: episode i was logged by behavior i mod this."""
+    """Logs of policies that are not in --data: the test. Nothing is trained or chosen on them."""
     out: Path | None = None
     """Run folder; a new one under runs/ if not given. An unfinished run of the same settings is resumed."""
     quick: bool = False
@@ -80,7 +79,8 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     # What cannot be used is refused before a folder is made.
     require_sweepable(config.crossval)
     require_trainable(config.fit, ())
-    given = _load(config)
+    taken_for: list[str] = []
+    given = _load(config, taken_for.append)
     if given:
         task, behaviors, obs_dims = None, given[0].behavior_names, given[0].obs.shape[1]
     else:
@@ -91,6 +91,9 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     name = config.data[0].stem if config.data else config.task
     out = config.out or Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     settings = dataclasses.asdict(dataclasses.replace(config, out=None))
+    for option in fields(LoadOptions):
+        del settings[option.name]
+    settings |= config.settings()  # without those that were not given, as runs of before these options have it
     if given:
         # Files that have changed since must not be mixed with what was kept of the old ones.
         settings["records_crc32"] = [part.checksum() for part in given if part is not None]
@@ -103,6 +106,8 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     job = Job(name, task, config.crossval, config.fit, folder, terminal)
     with folder.job("collect"):
         terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")
+        for line in taken_for:
+            terminal.say(line, label="read")
         logged, unlogged = given or _collect(job)
         summary: dict[str, Any] = {**_describe(job, logged, unlogged), "quick": config.quick}
         table = stages.compare_weights(job, logged)
@@ -116,18 +121,21 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     return summary
 
 
-def _load(config: RunConfig) -> tuple[Transitions, Transitions | None] | None:
+def _load(config: RunConfig, say: Callable[[str], None]) -> tuple[Transitions, Transitions | None] | None:
     """The files that were given, checked; None where a task is to be collected."""
     if not config.data:
-        if config.unlogged or config.behavior_cycle is not None:
-            raise DataError("--unlogged and --behavior-cycle go with --data; give the logs with --data FILE ...")
+        if config.unlogged or any(value is not None for value in config.settings().values()):
+            flags = "--unlogged, --behavior-cycle and the other flags on how logs are read"
+            raise DataError(f"{flags} go with --data; give the logs with --data FILE ...")
         tasks.task(config.task)
         return None
-    logged = load(*config.data, behavior_cycle=config.behavior_cycle)
+    logged = load(*config.data, options=config, say=say)
     require_comparable(logged)
     if not config.unlogged:
         return logged, None
-    unlogged = load(*config.unlogged)
+    # The turns and the episodes' numbers are those of --data.
+    options = dataclasses.replace(config, behavior_cycle=None, behaviors=None)
+    unlogged = load(*config.unlogged, options=options, say=say)
     widths = [(part.obs.shape[1], part.action.shape[1]) for part in (logged, unlogged)]
     if widths[0] != widths[1]:
         raise DataError(

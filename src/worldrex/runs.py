@@ -276,12 +276,8 @@ def environment() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
-    machine = {
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_bytes": memory,
-    }
+    machine = {"platform": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
+    machine |= {"memory_bytes": memory}
     return {"python": sys.version.split()[0], **versions, "machine": machine, "git": _revision()}
 
 
@@ -293,11 +289,7 @@ def _revision() -> str | None:
             ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
         ).stdout.strip()
         changes = subprocess.run(
-            ["git", "-C", here, "status", "--porcelain", "--", "."],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
+            ["git", "-C", here, "status", "--porcelain", "."], capture_output=True, text=True, timeout=5, check=True
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -21,7 +21,8 @@ from worldrex.data import Transitions
 from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, layout, sweep, train
 from worldrex.dynamics.programs import compile_programs
 from worldrex.dynamics.settings import TrainedPenalty
-from worldrex.dynamics.training import Assignment, StepInfo, Tables, TrainState, init, step
+from worldrex.dynamics.tables import Tables
+from worldrex.dynamics.training import Assignment, StepInfo, TrainState, init, step
 
 SMALL = TrainConfig(members=3, elites=2, hidden=(16,), batch=32, warmup_steps=20, steps=40)
 TARGET = Run("variance", 10.0, True, 2, 0)

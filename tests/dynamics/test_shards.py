@@ -24,7 +24,7 @@ from tests.dynamics.gust import gust_log
 from tests.dynamics.test_shards import CONFIGS, RECORDS
 from worldrex.dynamics import layout
 from worldrex.dynamics.programs import tables_spec
-from worldrex.dynamics.training import RECORD_AXIS, take
+from worldrex.dynamics.tables import RECORD_AXIS, take
 log = gust_log().rows(slice(0, RECORDS))
 log.terminated[:] = log.obs[:, 0] > 1
 rng = np.random.default_rng(0)

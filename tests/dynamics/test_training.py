@@ -15,16 +15,8 @@ from worldrex.dynamics.losses import LossName, beta_nll, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.dynamics.samplers import draw_rows
 from worldrex.dynamics.settings import LAYER_DECAY, TrainedPenalty
-from worldrex.dynamics.training import (
-    Assignment,
-    Batch,
-    Losses,
-    batch_moments,
-    decays,
-    objective,
-    rate_share,
-    record_losses,
-)
+from worldrex.dynamics.tables import Batch
+from worldrex.dynamics.training import Assignment, Losses, batch_moments, decays, objective, rate_share, record_losses
 
 RNG = np.random.default_rng(0)
 TOTAL = SMALL.warmup_steps + SMALL.steps

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from worldrex.commands.flags import (
-    BehaviorCycle,
     FeatureFlags,
     Json,
+    LoadFlags,
     Logs,
     Names,
     Numbers,
@@ -28,7 +28,7 @@ from worldrex.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(CrossvalConfig):
+class Command(CrossvalConfig, LoadFlags):
     """Leave one behavior out, for each weight and seed, and choose the weight by the worst left-out risk."""
 
     behavior_weights: Numbers = None
@@ -38,7 +38,6 @@ class Command(CrossvalConfig):
     features: FeatureFlags = field(default_factory=FeatureFlags)
 
     paths: Logs
-    behavior_cycle: BehaviorCycle = None
     out: Path
     """Run folder to write."""
     tensorboard: TensorBoard = False
@@ -49,14 +48,17 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Compare the weights, write config.json and summary.json."""
     config = configuration(CrossvalConfig, command)
     require_sweepable(config)
-    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
+    taken_for: list[str] = []
+    data = load(*command.paths, options=command, say=taken_for.append)
     require_comparable(data)
     require_fitting(config, data.behavior_names, data.obs.shape[1])
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
-    settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
+    settings = dataclasses.asdict(config) | {"paths": command.paths} | command.settings()
     settings["records_crc32"] = data.checksum()
     mirror = EventFiles(command.out / "tensorboard") if command.tensorboard else None
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
+    for line in taken_for:
+        terminal.say(line, label="read")
     with (
         folder.job("crossval"),
         terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick,

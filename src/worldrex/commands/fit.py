@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import tyro
 
 from worldrex.commands.flags import (
-    BehaviorCycle,
     FeatureFlags,
     Json,
+    LoadFlags,
     Logs,
     Names,
     Numbers,
@@ -42,7 +42,7 @@ ADDRESS = tyro.conf.arg(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(FitConfig):
+class Command(FitConfig, LoadFlags):
     """Fit one world model, its risk made even over the behaviors."""
 
     behavior_weights: Numbers = None
@@ -52,7 +52,6 @@ class Command(FitConfig):
     features: FeatureFlags = field(default_factory=FeatureFlags)
 
     paths: Logs
-    behavior_cycle: BehaviorCycle = None
     out: Path
     """Run folder to write; the model is in its folder model/. An unfinished run of the same settings is resumed."""
     resume: bool = False
@@ -73,11 +72,12 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     config = configuration(FitConfig, command)
     require_trainable(config, [config.weight])
     _together(command)
-    data = load(*_own(command), behavior_cycle=command.behavior_cycle)
+    taken_for: list[str] = []
+    data = load(*command.paths, options=command, say=taken_for.append, part=(command.process, command.processes))
     whole = processes.whole_log(data)
     require_fitting(config, whole.behavior_names, data.obs.shape[1])
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
-    settings = dataclasses.asdict(config) | {"paths": command.paths, "behavior_cycle": command.behavior_cycle}
+    settings = dataclasses.asdict(config) | {"paths": command.paths} | command.settings()
     settings["records_crc32"] = processes.of_each(data.checksum())
     devices = command.devices if command.processes == 1 else processes.devices()
     if command.process > 0:
@@ -90,6 +90,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         raise RunError(f"--resume: {command.out} holds no run to go on with. Leave --resume away to begin one.")
     mirror = EventFiles(command.out / "tensorboard") if command.tensorboard else None
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
+    for line in taken_for:
+        terminal.say(line, label="read")
     holdout_risk: dict[str, float] = {}
     with (
         folder.job("fit"),
@@ -146,15 +148,3 @@ def _together(command: Command) -> None:
         processes.connect(command.coordinator, command.processes, command.process)
     elif command.devices > 1:
         processes.simulate(command.devices)
-
-
-def _own(command: Command) -> tuple[Path, ...]:
-    """The files that this process reads: as many as the others, in order."""
-    if len(command.paths) < command.processes:
-        raise TrainingError(
-            f"{command.processes} processes share {plural(len(command.paths), 'file')}; each reads files of its own, so give at "
-            "least one for each."
-        )
-    count, more = divmod(len(command.paths), command.processes)
-    start = command.process * count + min(command.process, more)
-    return command.paths[start : start + count + (command.process < more)]

@@ -7,26 +7,59 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from worldrex.data import LoadOptions
 from worldrex.dynamics import Features
 
+NONE = "(default: none)"
+
 LOG_FILES = tyro.conf.arg(
-    metavar="FILE ...", help="Files of logged transitions (Parquet or NPZ), one or more.", help_behavior_hint=""
+    metavar="LOG ...",
+    help="Logs, one or more: files (Parquet, CSV, NPZ, NPY, HDF5) or folders (Parquet, Minari, LeRobot), or minari:ID.",
+    help_behavior_hint="",
 )
 Logs = Annotated[tuple[Path, ...], tyro.conf.Positional, LOG_FILES]
 
 CYCLE = tyro.conf.arg(
     metavar="N",
-    help="In files that do not name behaviors, episode i was logged by behavior i mod N.",
-    help_behavior_hint="(default: one behavior for each file)",
+    help="In logs that do not name behaviors, episode i was logged by behavior i mod N.",
+    help_behavior_hint="(default: one behavior for each log)",
 )
-BehaviorCycle = Annotated[int | None, CYCLE]
+PATTERN = tyro.conf.arg(
+    metavar="REGEX",
+    help="The behavior is what the first group (or all of it) finds in the log's name, e.g. 'run-(\\w+)-\\d+'.",
+    help_behavior_hint=NONE,
+)
+BEHAVIORS = tyro.conf.arg(
+    metavar="FILE.csv",
+    help="Columns episode and behavior: who logged each episode, numbered as in the log.",
+    help_behavior_hint=NONE,
+)
+COLUMN = tyro.conf.arg(
+    metavar="NAME",
+    help="Column of the behavior, if it is not behavior; of Minari's data sets, infos/KEY or an episode's attribute.",
+    help_behavior_hint=NONE,
+)
+OBS_DIMS = tyro.conf.arg(metavar="N", help="Width of obs in a flat NPY matrix.", help_behavior_hint=NONE)
+ACTION_DIMS = tyro.conf.arg(metavar="N", help="Width of action in a flat NPY matrix.", help_behavior_hint=NONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadFlags(LoadOptions):
+    """The options of reading logs, as flags."""
+
+    behavior_cycle: Annotated[int | None, CYCLE] = None
+    behavior_pattern: Annotated[str | None, PATTERN] = None
+    behaviors: Annotated[Path | None, BEHAVIORS] = None
+    behavior_column: Annotated[str | None, COLUMN] = None
+    obs_dims: Annotated[int | None, OBS_DIMS] = None
+    action_dims: Annotated[int | None, ACTION_DIMS] = None
+
 
 Json = Annotated[
     bool,
     tyro.conf.arg(help="Print the summary as JSON on stdout, everything else on stderr.", help_behavior_hint=""),
 ]
 
-NONE = "(default: none)"
 Numbers = Annotated[tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint=NONE)]
 Patience = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=NONE)]
 Names = Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...", help_behavior_hint=NONE)]

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import tyro
 
 from worldrex import pipeline
-from worldrex.commands.flags import CYCLE, FeatureFlags, Json, Names, Numbers, Patience, TensorBoard, configuration
+from worldrex.commands.flags import FeatureFlags, Json, LoadFlags, Names, Numbers, Patience, TensorBoard, configuration
 from worldrex.dynamics import Features, TrainConfig
 from worldrex.evaluation import CrossvalConfig
 from worldrex.terminal import Terminal
 
-FILES = tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")
+FILES = tyro.conf.arg(metavar="LOG ...", help_behavior_hint="")
 FOLDER = tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/NAME-DATE-TIME)")
 
 
@@ -44,12 +44,11 @@ class Train(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(pipeline.RunConfig):
+class Command(LoadFlags, pipeline.RunConfig):
     """Logs of several behaviors in, a world model that holds under others out, with the evidence in a report."""
 
     data: Annotated[tuple[Path, ...], FILES] = ()
     unlogged: Annotated[tuple[Path, ...], FILES] = ()
-    behavior_cycle: Annotated[int | None, CYCLE] = None
     out: Annotated[Path | None, FOLDER] = None
     features: FeatureFlags = field(default_factory=FeatureFlags)
     crossval: Crossval = field(default_factory=Crossval)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from worldrex.commands.flags import BehaviorCycle, Json, Logs
+from worldrex.commands.flags import Json, LoadFlags, Logs
 from worldrex.data import DataError, load
 from worldrex.dynamics import load_model
 from worldrex.evaluation import score
@@ -20,25 +20,27 @@ MODEL = tyro.conf.arg(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(LoadFlags):
     """Risk of a model under each behavior of a log: squared error, likelihood, coverage."""
 
     model: Annotated[Path, tyro.conf.Positional, MODEL]
     paths: Logs
-    behavior_cycle: BehaviorCycle = None
     json: Json = False
 
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Score the model on the files together, in units of the outputs that it was trained on."""
     model = load_model(command.model)
-    data = load(*command.paths, behavior_cycle=command.behavior_cycle)
+    taken_for: list[str] = []
+    data = load(*command.paths, options=command, say=taken_for.append)
     width = model.normalizer.input_mean.shape[-1]
     if (data.obs.shape[1], data.action.shape[1]) != (model.obs_dims, width - model.obs_dims):
         raise DataError(
             f"the log's obs and action are {data.obs.shape[1]} and {data.action.shape[1]} wide, the model's "
             f"{model.obs_dims} and {width - model.obs_dims}: score it on logs of the system that it was fitted on."
         )
+    for line in taken_for:
+        terminal.say(line, label="read")
     scores = score({"model": model}, data, np.asarray(model.normalizer.output_std, np.float64))
     terminal.show(score_table(scores), caption="Squared error in variances of the outputs [95 % interval].")
     return {"format": 1, "kind": "score", "behaviors": scores}

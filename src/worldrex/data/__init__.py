@@ -1,14 +1,20 @@
 """Logged transitions: the table type, its files, checks, description and splits."""
 
+from typing import TYPE_CHECKING, Any
+
 from worldrex.data.collect import CollectConfig, collect, collect_from
 from worldrex.data.columns import from_columns
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description, describe
 from worldrex.data.findings import Finding
+from worldrex.data.options import LoadOptions
 from worldrex.data.readers import load, load_unchecked
 from worldrex.data.split import Labels, holdout, leave_one_out
 from worldrex.data.tables import render
 from worldrex.data.transitions import DataError, Transitions, aligned, concatenate
 from worldrex.data.validate import require_valid, validate
+
+if TYPE_CHECKING:
+    from worldrex.data.minari_writer import write_minari
 
 __all__ = [
     "BehaviorSummary",
@@ -18,6 +24,7 @@ __all__ = [
     "Description",
     "Finding",
     "Labels",
+    "LoadOptions",
     "Transitions",
     "aligned",
     "collect",
@@ -32,4 +39,14 @@ __all__ = [
     "render",
     "require_valid",
     "validate",
+    "write_minari",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the writer that needs h5py when it is first asked for."""
+    if name == "write_minari":
+        from worldrex.data.minari_writer import write_minari
+
+        return write_minari
+    raise AttributeError(f"module 'worldrex.data' has no attribute {name!r}")

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from worldrex.data.behaviors_of import Parts, behaviors_of
 from worldrex.data.findings import Finding, plural, quote, raise_errors, some_of
-from worldrex.data.transitions import DataError, Transitions, aligned, aligned_copy
+from worldrex.data.options import LoadOptions, with_cycle
+from worldrex.data.transitions import Transitions, aligned, aligned_copy
 
 REQUIRED = ("obs", "action", "reward", "next_obs")
 FLAGS = ("done", "terminated", "truncated")
@@ -22,6 +24,8 @@ def from_columns(
     source: str = "the data",
     unlabeled: str = "behavior 0",
     behavior_cycle: int | None = None,
+    options: LoadOptions | None = None,
+    parts: Parts = (),
 ) -> Transitions:
     """Transitions from arrays of any numeric type; columns that worldrex does not know are left out.
 
@@ -32,36 +36,33 @@ def from_columns(
         source: how an error calls the data.
         unlabeled: name of the behavior where there is no column `behavior`.
         behavior_cycle: where there is no column `behavior`, episode i was logged by "behavior {i % behavior_cycle}".
+        options: all sources of behaviors; `behavior_cycle` is short for the option of that name.
+        parts: name and number of records of each file, where the columns come from several.
 
     Raises DataError with everything that is wrong with the columns' names, types, lengths and widths. Values (NaN,
     continuity) are for `validate` and `require_valid`.
     """
     raise_errors(check_columns(columns), source)
     length = len(columns["reward"])
-    terminated, truncated, ends = _flags(columns, length)
+    terminated, truncated, ends = end_flags(columns, length)
     if "episode" in columns:
-        episode = _episode_numbers(_per_record(columns["episode"]))
+        logged_episode = per_record(columns["episode"])
+        episode = _episode_numbers(logged_episode)
     else:
-        episode = np.concatenate([[0], np.cumsum(ends[:-1])]).astype(np.int32)
-    if behavior_cycle is not None:
-        if "behavior" in columns:
-            raise DataError(
-                f"{source} has a column behavior, and a behavior cycle of {behavior_cycle} was given. "
-                "worldrex needs one or the other: leave out the cycle, or remove the column."
-            )
-        if behavior_cycle < 1:
-            raise DataError(
-                f"the behavior cycle is {behavior_cycle}. worldrex needs the number of behaviors, 1 or more."
-            )
-        order = np.cumsum(np.diff(episode, prepend=episode[0]) != 0)
-        behavior, names = order % behavior_cycle, tuple(f"behavior {i}" for i in range(behavior_cycle))
-    elif "behavior" in columns:
-        behavior, names = _behaviors(columns)
-    else:
-        behavior, names = np.zeros(length), (unlabeled,)
+        episode = logged_episode = number_episodes(ends)
+    options = with_cycle(options, behavior_cycle)
+    behavior, names = behaviors_of(
+        per_record(columns["behavior"]) if "behavior" in columns else None,
+        columns.get(NAMES),
+        logged_episode,
+        options=options,
+        source=source,
+        unlabeled=unlabeled,
+        parts=parts,
+    )
     return Transitions(
-        **{name: _float32(_matrix(columns[name])) for name in MATRICES},
-        reward=_float32(_per_record(columns["reward"])),
+        **{name: _float32(as_matrix(columns[name])) for name in MATRICES},
+        reward=_float32(per_record(columns["reward"])),
         terminated=terminated,
         truncated=truncated,
         episode=episode,
@@ -101,7 +102,7 @@ def check_columns(columns: Columns) -> list[Finding]:
         ]
     if lengths["reward"] == 0:
         return [_error("", 0, "there are no records (0 rows). worldrex needs logged transitions: check the export.")]
-    widths = {name: _matrix(present[name]).shape[1] for name in MATRICES}
+    widths = {name: as_matrix(present[name]).shape[1] for name in MATRICES}
     findings = [
         _error(name, 0, f"{name} has no components (width 0). worldrex needs at least one: check the export.")
         for name, width in widths.items()
@@ -120,7 +121,7 @@ def check_columns(columns: Columns) -> list[Finding]:
         findings += _check_range(name, present[name])
     for name in FLAGS:
         if name in present:
-            findings += _check_flag(name, _per_record(present[name]))
+            findings += _check_flag(name, per_record(present[name]))
     if "behavior" in present:
         findings += _check_behavior(present)
     return findings
@@ -194,7 +195,7 @@ def _check_behavior(columns: Columns) -> list[Finding]:
                 f"behavior_names has {quote(repeated)} more than once. worldrex needs different names: rename one.",
             )
         ]
-    behavior = _per_record(columns["behavior"])
+    behavior = per_record(columns["behavior"])
     if behavior.dtype.kind in "SU":
         return []
     last = np.inf if names is None else len(names) - 1
@@ -220,16 +221,21 @@ def _check_behavior(columns: Columns) -> list[Finding]:
     return findings
 
 
-def _flags(columns: Columns, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """terminated, truncated, and where an episode ends."""
+def end_flags(columns: Columns, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """terminated, truncated, and where one of the flags ends an episode, each [record]."""
     never = np.zeros(length, bool)
-    given = {name: _per_record(columns[name]) != 0 for name in FLAGS if name in columns}
+    given = {name: per_record(columns[name]) != 0 for name in FLAGS if name in columns}
     done, truncated = given.get("done", never), given.get("truncated", never)
     # Older logs set `done` at both kinds of ends; the more precise column decides.
     terminated = given.get("terminated", done & ~truncated)
     if "terminated" in given and "truncated" not in given:
         truncated = done & ~terminated
     return terminated, truncated, done | terminated | truncated
+
+
+def number_episodes(ends: np.ndarray) -> np.ndarray:
+    """Each record's episode, numbered from 0, from where they end."""
+    return np.concatenate([[0], np.cumsum(ends[:-1])]).astype(np.int32)
 
 
 def _episode_numbers(values: np.ndarray) -> np.ndarray:
@@ -241,30 +247,19 @@ def _episode_numbers(values: np.ndarray) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1].astype(np.int32)
 
 
-def _behaviors(columns: Columns) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Ids from 0, and the name of each."""
-    values = _per_record(columns["behavior"])
-    if values.dtype.kind in "biuf" and NAMES in columns:
-        return values, tuple(_text(name) for name in columns[NAMES].reshape(-1))
-    distinct, ids = np.unique(values, return_inverse=True)
-    named = distinct.dtype.kind in "SU"
-    return ids, tuple(_text(value) if named else f"behavior {int(value)}" for value in distinct)
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
-
-
-def _matrix(values: np.ndarray) -> np.ndarray:
+def as_matrix(values: np.ndarray) -> np.ndarray:
+    """A column of components as [record, component], also where it came as [record]."""
     return values[:, None] if values.ndim == 1 else values
 
 
-def _per_record(values: np.ndarray) -> np.ndarray:
+def per_record(values: np.ndarray) -> np.ndarray:
+    """A column of one value per record as [record], also where it came as [record, 1]."""
     return values.reshape(len(values))
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float32)
+    with np.errstate(invalid="ignore"):  # a signaling NaN is reported with the others
+        values = np.asarray(values, np.float32)
     # Nobody else's memory, and where training can take it as it lies.
     return (aligned if values.flags.owndata and values.flags.writeable else aligned_copy)(values)
 

@@ -16,7 +16,8 @@ from worldrex.dynamics.processes import Whole, spread, whole_of_one
 from worldrex.dynamics.programs import NETWORK_AXIS, Holdout
 from worldrex.dynamics.samplers import sampler_of
 from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty
-from worldrex.dynamics.training import RECORD_AXIS, Assignment, Tables
+from worldrex.dynamics.tables import RECORD_AXIS, Tables
+from worldrex.dynamics.training import Assignment
 
 BLOCK = 4096  # held-out records judged at once: bounds the memory
 

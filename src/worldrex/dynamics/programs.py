@@ -15,12 +15,11 @@ from worldrex import risk
 from worldrex.dynamics.errors import TrainingError
 from worldrex.dynamics.selection import Best, better, no_best
 from worldrex.dynamics.settings import TrainConfig, TrainedPenalty
+from worldrex.dynamics.tables import RECORD_AXIS, Tables, take
 from worldrex.dynamics.training import (
-    RECORD_AXIS,
     Assignment,
     BatchMoments,
     StepInfo,
-    Tables,
     TrainState,
     batch_moments,
     has_irm,
@@ -28,7 +27,6 @@ from worldrex.dynamics.training import (
     objective,
     record_losses,
     step,
-    take,
 )
 
 NETWORK_AXIS = "network"

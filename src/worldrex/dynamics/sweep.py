@@ -134,9 +134,7 @@ def train(
     programs = compile_programs(mesh, tables, held, assignments, config, penalties, side_by_side(per_device), memory)
     compile_seconds = time.perf_counter() - started
     lead = (len(runs), config.members)
-    real = lead[0] * lead[1]
-
-    slots = slots_of(count, mesh.shape[NETWORK_AXIS])[:real]
+    slots = slots_of(count, mesh.shape[NETWORK_AXIS])[: len(runs) * config.members]
 
     def per_run(x: Array | np.ndarray) -> np.ndarray:
         return np.asarray(x)[slots].reshape(*lead, *x.shape[1:])

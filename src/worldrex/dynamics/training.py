@@ -6,42 +6,22 @@ training: each has its own key, draws its own records and minimizes its own obje
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Float32, Int, Int32, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from worldrex import risk
 from worldrex.dynamics.ensemble import Network, apply_network, init_network
-from worldrex.dynamics.features import Features, rows_of_past
 from worldrex.dynamics.losses import LossName, beta_nll, gaussian_nll
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.dynamics.optimizer import adam_step, init_adam
-from worldrex.dynamics.samplers import Sampler, draw_rows
+from worldrex.dynamics.samplers import draw_rows
 from worldrex.dynamics.settings import TrainConfig, TrainedPenalty
-
-RECORD_AXIS = "record"
-
-
-class Tables(NamedTuple):
-    """The data of a sweep, the same for all of its networks; axis `fold` tells which behavior is left out."""
-
-    obs: Float32[Array | np.ndarray, "record obs"]
-    action: Float32[Array | np.ndarray, "record act"]
-    next_obs: Float32[Array | np.ndarray, "record obs"]
-    reward: Float32[Array | np.ndarray, " record"]
-    terminated: Bool[Array | np.ndarray, " record"] | None
-    """Where an episode ended for good; None where no network learns it."""
-    behavior: Int32[Array | np.ndarray, " record"]
-    first: Int32[Array | np.ndarray, " record"] | None
-    """Row at which each record's episode begins; None where no network sees the past."""
-    sampler: Sampler
-    normalizer: Normalizer
-    baseline: Float32[Array | np.ndarray, " group"]
-    """Risk that is taken off each behavior's before the penalty compares them."""
+from worldrex.dynamics.tables import RECORD_AXIS, Batch, Tables, take
 
 
 class Assignment(NamedTuple):
@@ -85,17 +65,6 @@ class Losses(NamedTuple):
     """What the other heads learn from, without moving the trunk."""
 
 
-class Batch(NamedTuple):
-    """Records, as far as this device computes them."""
-
-    inputs: Float[Array, "batch input"]
-    outputs: Float[Array, "batch output"]
-    terminated: Bool[Array, " batch"] | None
-    behavior: Int[Array, " batch"]
-    mask: Bool[Array, " batch"] | None
-    """True where a record counts; None where all do."""
-
-
 def init(tables: Tables, assignment: Assignment, config: TrainConfig) -> TrainState:
     """A fresh network and optimizer for one assignment; the network depends on the assignment's key only."""
     num_outputs = tables.obs.shape[-1] + 1
@@ -111,53 +80,6 @@ def init(tables: Tables, assignment: Assignment, config: TrainConfig) -> TrainSt
     nothing = jnp.zeros((rows, tables.baseline.shape[0]))
     weights = risk.group_dro.init(risk.GroupMoments(nothing, nothing, nothing))
     return TrainState(network, init_adam(network), weights)
-
-
-def take(
-    tables: Tables, rows: Int32[Array, " row"], mask: Bool[Array, " row"] | None = None, *,
-    features: Features, shards: int = 1,
-) -> Batch:  # fmt: skip
-    """The records at these rows, as the networks see them; over several shards, those that this device computes.
-
-    With shards > 1 the tables are cut along the mesh axis "record". Each device puts in the rows that it has, the sum
-    over the axis is the whole batch, and each device takes its part of it: what is sent is the batch, whatever the log.
-    """
-
-    def at(column: Array, rows: Array) -> Array:
-        if shards == 1:
-            return column[rows]
-        own = column.shape[0]
-        place = rows - jax.lax.axis_index(RECORD_AXIS) * own
-        here = ((place >= 0) & (place < own)).reshape(-1, *(1,) * (column.ndim - 1))
-        found = jnp.where(here, column[place.clip(0, own - 1)], jnp.zeros((), column.dtype))
-        summed = jax.lax.psum(found.astype(jnp.int32) if column.dtype == bool else found, RECORD_AXIS)
-        return summed.astype(column.dtype)
-
-    def columns(*names: str, rows: Array = rows) -> list[Any]:
-        return [jax.tree.map(lambda x: at(x, rows), getattr(tables, name)) for name in names]
-
-    next_obs, reward, terminated, behavior = columns("next_obs", "reward", "terminated", "behavior")
-    if features.history == 1:
-        obs, action = columns("obs", "action")
-        present = obs
-    else:
-        (first,) = columns("first")
-        past = rows_of_past(rows, first, features.history)
-        obs, action = (
-            x.reshape(*past.shape, x.shape[-1]) for x in columns("obs", "action", rows=past.reshape(-1))
-        )  # fmt: skip
-        present = obs[:, -1]
-    batch = Batch(
-        features.inputs(obs, action), features.outputs(present, next_obs, reward), terminated, behavior, mask
-    )  # fmt: skip
-    if shards == 1:
-        return batch
-    part = -(-rows.shape[0] // shards)
-    mine = jax.lax.axis_index(RECORD_AXIS) * part + jnp.arange(part, dtype=jnp.int32)
-    counted = mine < rows.shape[0]
-    mine = jnp.minimum(mine, rows.shape[0] - 1)
-    batch = jax.tree.map(lambda x: x[mine], batch)
-    return batch._replace(mask=counted if mask is None else counted & batch.mask)
 
 
 def record_losses(

@@ -1,6 +1,7 @@
 """What every reader does: one contract for all formats."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -118,10 +119,10 @@ def test_what_cannot_be_opened_or_recognized(tmp_path):
         load()
     with pytest.raises(DataError, match="No such file"):
         load(tmp_path / "nothing.npz")
-    with pytest.raises(DataError, match="Is a directory"):
+    with pytest.raises(DataError, match="a folder with nothing, and neither Parquet files nor a Minari or LeRobot"):
         load(tmp_path)
-    (tmp_path / "notes.npz").write_text("obs,action\n1,2\n")
-    with pytest.raises(DataError, match="neither a Parquet nor an NPZ file"):
+    (tmp_path / "notes.npz").write_text("dear diary,\nit rained\n")
+    with pytest.raises(DataError, match="none of what worldrex reads: Parquet, CSV, NPZ"):
         load(tmp_path / "notes.npz")
     make_log().save(tmp_path / "log")
     with pytest.raises(DataError, match="given 2 times"):
@@ -133,3 +134,15 @@ def test_logs_of_different_systems_are_not_joined(tmp_path):
     make_log(obs=4).save(tmp_path / "b")
     with pytest.raises(DataError, match="same columns everywhere"):
         load(tmp_path / "a", tmp_path / "b")
+
+
+def test_names_that_are_no_files_of_logs(tmp_path):
+    os.mkfifo(tmp_path / "fifo")  # opening it would wait for a writer
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        load(tmp_path / "fifo")
+    for name in ("x" * 5000, "minari:" + "x" * 5000, "a\0b"):
+        with pytest.raises(DataError, match=r"File name too long|no Minari data set|NUL"):
+            load(name)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(DataError, match="Too many levels of symbolic links"):
+        load(tmp_path / "loop")

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_a_member_that_declares_terabytes_is_refused(tmp_path):
     save(tmp_path / "log.npz")
     with zipfile.ZipFile(tmp_path / "log.npz", "a") as archive:
         archive.writestr("behavior.npy", header.getvalue() + bytes(64))
-    with pytest.raises(DataError, match="truncated or damaged"):
+    with pytest.raises(DataError, match=r"truncated or damaged: its member behavior declares 70,368,744,177,664 bytes"):
         load(tmp_path / "log.npz")
 
 
@@ -93,3 +94,32 @@ def test_the_other_third_party_logs_load_under_their_own_names(name, episodes, s
     data = load(THIRD_PARTY / f"{name}.npz")
     assert data.behavior_names == (name,)
     np.testing.assert_array_equal(np.unique(data.episode, return_counts=True)[1], [steps] * episodes)
+
+
+def test_zip_bombs_are_refused_before_anything_is_allocated(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (20 * 2**22,)})
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("reward.npy", "w") as member,
+    ):
+        member.write(header.getvalue())
+        for _ in range(20):
+            member.write(bytes(2**24))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"declares 320 MiB of data and has .*made to fill the memory"):
+        load(tmp_path / "bomb.npz")
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_columns_of_one_component_each(tmp_path):
+    data = make_log()
+    wide = {f"obs_{i}": data.obs[:, i] for i in range(3)} | {f"next_obs_{i}": data.next_obs[:, i] for i in range(3)}
+    np.savez(
+        tmp_path / "log.npz", action_0=data.action[:, 0], reward=data.reward, truncated=data.truncated, allow_pickle=False,
+        **wide,
+    )  # fmt: skip
+    read = load(tmp_path / "log.npz")
+    np.testing.assert_array_equal(read.next_obs, data.next_obs)
+    assert read.action.shape == (120, 1)

@@ -1,76 +1,144 @@
-"""Files of logged transitions, recognized by what is in them."""
+"""Logs of transitions, recognized by what is in them."""
 
 import os
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
+from worldrex.data.behaviors_of import require_one_source
 from worldrex.data.columns import from_columns
-from worldrex.data.readers import npz, parquet
+from worldrex.data.episode_ends import Completed, complete_next_obs
+from worldrex.data.findings import plural
+from worldrex.data.options import LoadOptions, with_cycle
+from worldrex.data.readers.frames import Frame, read_frame, read_mapping
+from worldrex.data.readers.reading import Reading
+from worldrex.data.readers.recognition import find_logs, reader, recognize
 from worldrex.data.transitions import DataError, Transitions, concatenate
 from worldrex.data.validate import require_valid
 
-READERS = (parquet, npz)
+Log = str | os.PathLike[str] | Mapping[str, Any] | Frame
 
 
-def load(*paths: str | os.PathLike[str], behavior_cycle: int | None = None) -> Transitions:
-    """The records of one or more files, checked: Parquet or NPZ, recognized by content and not by suffix.
+def load(
+    *logs: Log,
+    behavior_cycle: int | None = None,
+    options: LoadOptions | None = None,
+    say: Callable[[str], None] | None = None,
+    part: tuple[int, int] = (0, 1),
+) -> Transitions:
+    """The records of one or more logs, checked: files and folders are recognized by content and not by suffix.
 
     Arguments:
-        paths: files, each with obs, action, reward and next_obs. A file without a column `behavior` was logged by one
-            behavior, called like the file without its suffix.
-        behavior_cycle: in files without that column, episode i of a file was logged by "behavior {i % behavior_cycle}".
+        logs: files (Parquet, CSV, NPZ, a flat NPY matrix, HDF5 in D4RL's layout), folders (Parquet files, a Minari or
+            LeRobot data set), `minari:ID` for a Minari data set by its id, mappings of arrays, data frames (pandas,
+            polars). A log without a column `behavior` was logged by one behavior, called like the file without its
+            suffix, or like the folder. Where next_obs is missing it comes from the next row of the episode, and the last
+            record of each episode is dropped.
+        behavior_cycle: in logs without that column, episode i of a log was logged by "behavior {i % behavior_cycle}".
+        options: other sources of behaviors, and widths; `behavior_cycle` is short for the option of that name.
+        say: called with a line for each log: what it was taken for, its records, and how many steps were dropped.
+        part: (k, n) for the k-th, from 0, of n parts of the logs in order; the others are not read.
 
     Returns all records in order; behaviors of the same name are one behavior, episodes are numbered anew if there are
-    several files.
-    Raises DataError for a file that is missing, empty, damaged, of another format, or that has errors in its values.
+    several logs.
+    Raises DataError for a log that is missing, empty, damaged, of another format, or that has errors in its values.
     """
-    return _load(paths, behavior_cycle, checked=True)
+    return _load(logs, with_cycle(options, behavior_cycle), say, checked=True, part=part)
 
 
-def load_unchecked(*paths: str | os.PathLike[str], behavior_cycle: int | None = None) -> Transitions:
+def load_unchecked(
+    *logs: Log,
+    behavior_cycle: int | None = None,
+    options: LoadOptions | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Transitions:
     """As `load`, but values (NaN, continuity) may be wrong: for looking at what `validate` finds in them."""
-    return _load(paths, behavior_cycle, checked=False)
+    return _load(logs, with_cycle(options, behavior_cycle), say, checked=False)
 
 
-def _load(paths: tuple[str | os.PathLike[str], ...], behavior_cycle: int | None, *, checked: bool) -> Transitions:
-    files = [Path(path) for path in paths]
-    if not files:
+def _load(
+    logs: tuple[Log, ...], options: LoadOptions, say: Callable[[str], None] | None, *, checked: bool,
+    part: tuple[int, int] = (0, 1),
+) -> Transitions:  # fmt: skip
+    given = [found for log in logs for found in _found(log)]
+    if not given:
         raise DataError("no file was given. worldrex needs at least one file of logged transitions.")
-    for file, times in Counter(file.resolve() for file in files).items():
-        if times > 1:
-            raise DataError(
-                f"{str(file)!r} was given {times} times. worldrex needs each record once: name the file once."
-            )
-    stems = Counter(file.stem for file in files)
+    require_one_source(options, len(given))
     parts = []
-    for file in files:
-        name = file.stem if stems[file.stem] == 1 else f"{file.resolve().parent.name}/{file.stem}"
-        columns = _reader(file).read_columns(file)
-        part = from_columns(columns, source=repr(str(file)), unlabeled=name, behavior_cycle=behavior_cycle)
+    for log, name in _part_of(list(zip(given, _names(given), strict=True)), *part):
+        source = repr(str(log)) if isinstance(log, Path) else "the data" if len(given) == 1 else f"the data of {name!r}"
+        reading = _read(log, options, source)
+        completed = complete_next_obs(reading.columns, source=source, parts=reading.parts)
+        read = from_columns(
+            completed.columns,
+            source=source,
+            unlabeled=reading.name or name,
+            options=options,
+            parts=completed.parts,
+        )
+        if say is not None:
+            say(f"{log if isinstance(log, Path) else 'in memory'}: {_in_words(reading, completed, len(read))}")
         if checked:
-            require_valid(part, source=repr(str(file)))
-        parts.append(part)
+            require_valid(read, source=source)
+        parts.append(read)
     return parts[0] if len(parts) == 1 else concatenate(parts)
 
 
-def _reader(path: Path):
-    """The reader whose first bytes the file has."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(8)
-    except OSError as error:
+T = TypeVar("T")
+
+
+def _part_of(logs: list[T], number: int, of: int) -> list[T]:
+    if len(logs) < of:
         raise DataError(
-            f"cannot read {str(path)!r}: {error.strerror or error}. worldrex needs a file that exists and is readable: "
-            "check the path."
-        ) from error
-    if not start:
-        raise DataError(
-            f"{str(path)!r} is empty (0 bytes). worldrex needs logged transitions: copy or export it again."
+            f"{of} processes share {plural(len(logs), 'log')}; each reads logs of its own. worldrex needs at least one for each: "
+            "divide them into more files."
         )
-    for reader in READERS:
-        if start.startswith(reader.MAGICS):
-            return reader
-    raise DataError(
-        f"{str(path)!r} is neither a Parquet nor an NPZ file (it starts with {start!r}). "
-        "worldrex reads these two: convert the log, or, if it is one of them, copy it again, for it is damaged."
-    )
+    return logs[number * len(logs) // of : (number + 1) * len(logs) // of]
+
+
+def _found(log: Log) -> Iterator[Path | Mapping[str, Any] | Frame]:
+    """A log's path, or the log itself where it is in memory; of a folder of Minari data sets, each of them."""
+    if isinstance(log, Mapping | Frame):
+        yield log
+        return
+    if not isinstance(log, str | os.PathLike):
+        raise DataError(
+            f"there came {type(log).__name__!r} for a log. worldrex needs a path, a mapping of arrays or a data frame."
+        )
+    yield from find_logs(os.fspath(log))
+
+
+def _read(log: Path | Mapping[str, Any] | Frame, options: LoadOptions, source: str) -> Reading:
+    if isinstance(log, Path):
+        return reader(recognize(log))(log, options)
+    return read_mapping(log, options, source) if isinstance(log, Mapping) else read_frame(log, options, source)
+
+
+def _names(logs: list[Path | Mapping[str, Any] | Frame]) -> list[str]:
+    """What each log, and its behavior if nothing else names one, is called. Raises DataError for a path twice."""
+    paths = [log for log in logs if isinstance(log, Path)]
+    for path, times in Counter(os.path.realpath(path) for path in paths).items():
+        if times > 1:
+            raise DataError(
+                f"{str(path)!r} was given {times} times. worldrex needs each record once: name the file once."
+            )
+    stems = {path: path.resolve().name if os.path.isdir(path) else path.stem for path in paths}
+    often = Counter(stems.values())
+    names, in_memory = [], 0
+    for log in logs:
+        if isinstance(log, Path):
+            names.append(stems[log] if often[stems[log]] == 1 else f"{log.resolve().parent.name}/{stems[log]}")
+        else:
+            names.append(f"behavior {in_memory}")
+            in_memory += 1
+    return names
+
+
+def _in_words(reading: Reading, completed: Completed, records: int) -> str:
+    words = [reading.kind, plural(records, "record")]
+    if completed.dropped:
+        why = "the last of their episode, next_obs unknown"
+        terminal = f"; {completed.terminal:,} of them terminal" if completed.terminal else ""
+        words.append(f"{plural(completed.dropped, 'step')} dropped ({why}{terminal})")
+    return ", ".join([*words, *reading.notes])

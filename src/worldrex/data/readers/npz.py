@@ -1,16 +1,22 @@
 """NumPy archives: arrays named as the columns, which is also how NeoRL-2 stores its logs."""
 
+import math
 import struct
 import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from worldrex.data.columns import KNOWN
+from worldrex.data.columns import NAMES
 from worldrex.data.findings import damaged
+from worldrex.data.options import LoadOptions
+from worldrex.data.readers.limits import require_room
+from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
+from worldrex.data.wide_columns import choose_columns, combine_arrays, left_out
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a zip archive, and one without members
 DAMAGE = (
@@ -19,18 +25,52 @@ DAMAGE = (
 )  # what zipfile and numpy raise on bytes that are not as they should be
 
 
-def read_columns(path: Path) -> dict[str, np.ndarray]:
+def read(path: Path, options: LoadOptions) -> Reading:
     """The arrays with known names; for a required one that is missing, the others' names stay visible as empty arrays.
 
-    Raises DataError for a damaged archive and for arrays of Python objects, which are never unpickled.
+    Raises DataError for a damaged archive, for one that declares more than it can hold, and for arrays of Python
+    objects, which are never unpickled.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: _member(archive, name, path) if name in KNOWN else np.empty(0) for name in archive.files}
+            names = list(archive.files)
+            chosen = choose_columns(names, options.behavior_column, repr(str(path)))
+            members = [member for components in chosen.values() for member in components]
+            members += [NAMES] * (NAMES in names and options.behavior_column is None)
+            _require_room(archive, members, path)
+            arrays = {member: _member(archive, member, path) for member in members}
     except DataError:
         raise
     except DAMAGE as error:
         raise damaged(path, "NPZ", error) from error
+    columns = left_out(names, arrays) | combine_arrays(arrays, chosen, repr(str(path)))
+    neorl = "done" in arrays and "truncated" in arrays and "terminated" not in arrays
+    return Reading("NPZ in NeoRL's layout" if neorl else "NPZ", columns)
+
+
+def _require_room(archive: np.lib.npyio.NpzFile, members: list[str], path: Path) -> None:
+    """Refuse an archive that expands to too much, and a member whose header declares more than there is of it."""
+    assert archive.zip is not None
+    entries = {member: f"{member}.npy" if f"{member}.npy" in archive.zip.namelist() else member for member in members}
+    sizes = {member: archive.zip.getinfo(entry).file_size for member, entry in entries.items()}
+    require_room(sum(sizes.values()), path.stat().st_size, path)
+    for member, size in sizes.items():
+        with archive.zip.open(entries[member]) as file:
+            magic = file.read(np.lib.format.MAGIC_LEN)
+            if not magic.startswith(np.lib.format.MAGIC_PREFIX):
+                raise zipfile.BadZipFile(f"its member {member} is not an array")
+            declared = declared_bytes(file, magic[-2])
+        if declared > size:
+            raise ValueError(f"its member {member} declares {declared:,} bytes and has {size:,}")
+
+
+def declared_bytes(file: Any, version: int) -> int:
+    """Bytes of an NPY array by its header, which `file` stands at; of Python objects, 0."""
+    if version not in (1, 2, 3):
+        raise ValueError(f"NPY version {version} is not known")
+    read_header = np.lib.format.read_array_header_1_0 if version == 1 else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    return 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
 
 
 def _member(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:

@@ -1,0 +1,42 @@
+"""What a log does not say itself and its owner does: which policy logged it, how wide its parts are."""
+
+import dataclasses
+import os
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How logs are read; the same names are flags of the command line. Of the first four, one at most.
+
+    Arguments:
+        behavior_cycle: episode i of a log was logged by "behavior {i % behavior_cycle}".
+        behavior_pattern: a regular expression; its first group (or all of it, without groups) where it is found in a
+            log's name is the behavior. A file is called by its name without suffix, a folder's file by
+            "folder/file", too.
+        behaviors: a CSV file with the columns episode and behavior: an episode, numbered as in the log, and its
+            behavior's name.
+        behavior_column: column of the behavior where it is not `behavior`; in Minari's data sets a step column
+            (infos/KEY) or an episode's attribute.
+        obs_dims: width of obs in a flat NPY matrix.
+        action_dims: width of action in a flat NPY matrix.
+    """
+
+    behavior_cycle: int | None = None
+    behavior_pattern: str | None = None
+    behaviors: str | os.PathLike[str] | None = None
+    behavior_column: str | None = None
+    obs_dims: int | None = None
+    action_dims: int | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """The options for a run folder's config.json: the given ones, and always `behavior_cycle`."""
+        given = {field.name: getattr(self, field.name) for field in fields(LoadOptions)}
+        return {name: value for name, value in given.items() if value is not None or name == "behavior_cycle"}
+
+
+def with_cycle(options: LoadOptions | None, behavior_cycle: int | None) -> LoadOptions:
+    """`options`, none for the defaults, with the shorter way to say their most frequent one."""
+    options = options or LoadOptions()
+    return options if behavior_cycle is None else dataclasses.replace(options, behavior_cycle=behavior_cycle)

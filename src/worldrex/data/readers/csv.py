@@ -1,0 +1,78 @@
+"""Text with a header: `obs_0,...,action_0,...,reward,next_obs_0,...,terminated,truncated,episode,behavior`."""
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from worldrex.data.columns import KNOWN
+from worldrex.data.findings import damaged
+from worldrex.data.options import LoadOptions
+from worldrex.data.readers.arrow_columns import columns_of
+from worldrex.data.readers.limits import require_room
+from worldrex.data.readers.reading import Reading
+from worldrex.data.transitions import DataError
+from worldrex.data.wide_columns import WIDE, choose_columns, left_out
+
+SAMPLE = 2**16  # bytes in which the header and one row must end
+DELIMITERS = ",;\t"
+WIDEST_NUMBER = 4  # times its text, e.g. "0," as a double
+
+
+def is_csv(path: Path) -> bool:
+    """Whether a file looks like text with a header: of worldrex's columns, or of two names above a row of numbers."""
+    with open(path, "rb") as file:
+        sample = file.read(SAMPLE)
+    try:
+        # A character cut at the sample's end is no sign of anything.
+        text = sample.decode("utf-8-sig", errors="strict" if len(sample) < SAMPLE else "ignore")
+        rows = list(csv.reader(text.splitlines()[:2], delimiter=_delimiter(text)))
+    except (UnicodeDecodeError, csv.Error):
+        return False
+    if "\0" in text or not rows or len(rows[0]) < 2:
+        return False
+    if any(name in KNOWN or WIDE.fullmatch(name) for name in rows[0]):
+        return True
+    return len(rows) == 2 and len(rows[0]) == len(rows[1]) and any(map(_is_number, rows[1]))
+
+
+def read(path: Path, options: LoadOptions) -> Reading:
+    """The columns with known names; for a required one that is missing, the others' names stay visible as empty arrays.
+
+    Raises DataError for rows of different lengths, for missing values and for text where numbers are needed.
+    """
+    source = repr(str(path))
+    require_room(WIDEST_NUMBER * path.stat().st_size, path.stat().st_size, path)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            first = file.readline(SAMPLE)
+        delimiter = _delimiter(first)
+        names = next(csv.reader([first], delimiter=delimiter))
+        chosen = choose_columns(names, options.behavior_column, source)
+        picked = [column for components in chosen.values() for column in components]
+        table = pacsv.read_csv(
+            path,
+            parse_options=pacsv.ParseOptions(delimiter=delimiter),
+            # Of nothing, Arrow would take all.
+            convert_options=pacsv.ConvertOptions(include_columns=picked or names[:1]),
+        )
+        columns = left_out(names, picked) | columns_of(table, chosen, source)
+    except DataError:
+        raise
+    except (pa.ArrowException, csv.Error, OSError, ValueError, KeyError, StopIteration, MemoryError) as error:
+        raise damaged(path, "CSV", error) from error
+    return Reading("CSV", columns)
+
+
+def _delimiter(text: str) -> str:
+    header = text.split("\n", 1)[0]
+    return max(DELIMITERS, key=header.count)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

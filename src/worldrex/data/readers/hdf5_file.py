@@ -1,0 +1,99 @@
+"""HDF5 files: only what lies in the file itself is read, and no more than it can hold."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from worldrex.data.findings import damaged
+from worldrex.data.readers.limits import require_room
+from worldrex.data.transitions import DataError
+
+DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError, OverflowError, AttributeError)
+
+
+class Hdf5File:
+    """An open file whose arrays are read one by one; make one with `open_hdf5`."""
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self.path = path
+        self._file = file
+        self._size = path.stat().st_size
+        self._declared = 0
+
+    def names(self, group: str = "/") -> list[str]:
+        """What a group has, in its order."""
+        found = self._find(group)
+        return list(found) if isinstance(found, h5py.Group) else []
+
+    def is_group(self, name: str) -> bool:
+        """Whether there is a group of that name."""
+        return isinstance(self._find(name), h5py.Group)
+
+    def is_array(self, name: str) -> bool:
+        """Whether there is an array of that name."""
+        return isinstance(self._find(name), h5py.Dataset)
+
+    def attribute(self, group: str, name: str) -> int | float | str | None:
+        """A group's attribute, if it has it and it is a number or a text."""
+        found = self._find(group)
+        value = found.attrs.get(name) if isinstance(found, h5py.Group) else None
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "surrogateescape")
+        return value if isinstance(value, int | float | str) else None
+
+    def array(self, name: str) -> np.ndarray:
+        """An array; text comes as text. Raises DataError where it lies elsewhere, or is of objects."""
+        found = self._find(name)
+        if not isinstance(found, h5py.Dataset):
+            raise DataError(f"{str(self.path)!r} has no array {name}. worldrex needs it: export the log again.")
+        if found.is_virtual or found.external:
+            raise self._elsewhere(name, "takes its values from other files")
+        if h5py.check_string_dtype(found.dtype) is not None:
+            return np.array(found.asstr(errors="surrogateescape")[()]).astype(str)
+        if found.dtype.hasobject or found.dtype.kind not in "biuf":
+            raise DataError(
+                f"{str(self.path)!r}: {name} has values of type {found.dtype}, of objects or of variable length. "
+                "worldrex needs plain numbers: export it with a numeric type, rows of equal width."
+            )
+        self._declared += found.size * found.dtype.itemsize if found.shape is not None else 0
+        require_room(self._declared, self._size, self.path)
+        values = found[()]
+        return values if isinstance(values, np.ndarray) else np.asarray(values)
+
+    def _find(self, name: str) -> h5py.Group | h5py.Dataset | None:
+        found: h5py.Group | h5py.Dataset = self._file
+        for part in name.strip("/").split("/"):
+            if not part:
+                continue
+            if not isinstance(found, h5py.Group):
+                return None
+            link = found.get(part, getlink=True)
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise self._elsewhere(name, "is a link to another place")
+            found = found[part]  # pyright: ignore[reportAssignmentType]
+        return found
+
+    def _elsewhere(self, name: str, what: str) -> DataError:
+        return DataError(
+            f"{str(self.path)!r}: {name} {what}. worldrex reads only what lies in the file itself: write a copy that "
+            "holds the values (h5repack, or h5py's file.copy with expand_external=True), and load that."
+        )
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Hdf5File]:
+    """The file, open for reading. Whatever its library raises within the block becomes one DataError."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield Hdf5File(file, path)
+    except DataError:
+        raise
+    except DAMAGE as error:
+        raise damaged(path, "HDF5", error) from error

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.readers.formats import small_log, text, with_last_frames
+from tests.data.test_transitions import assert_identical
+from worldrex.data import DataError, load
+from worldrex.data.transitions import COLUMNS
+
+
+def written(folder: Path, **changed: np.ndarray | None) -> Path:
+    columns = {name: getattr(small_log(), name) for name in COLUMNS} | changed
+    return text({name: values for name, values in columns.items() if values is not None}, folder)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: s.replace(",", ";"), lambda s: s.replace(",", "\t"), lambda s: "\ufeff" + s]
+)
+def test_other_delimiters_and_a_byte_order_mark(change, tmp_path: Path):
+    path = written(tmp_path)
+    path.write_text(change(path.read_text()), encoding="utf-8")
+    assert_identical(load(path), small_log())
+
+
+def test_behaviors_by_name_and_columns_of_others(tmp_path: Path):
+    names = np.array(["slow, old", "fast", "odd"])[small_log().behavior]
+    path = written(tmp_path, behavior=names, comment=np.full(60, "n/a"))
+    assert load(path).behavior_names == ("fast", "odd", "slow, old")
+
+
+def test_eleven_components_are_in_numeric_order(tmp_path: Path):
+    wide = np.arange(60 * 11, dtype=np.float32).reshape(60, 11)
+    path = written(tmp_path, obs=wide, next_obs=wide + 11)
+    np.testing.assert_array_equal(load(path).obs, wide)
+
+
+def test_without_next_obs_and_ends_nothing_is_guessed(tmp_path: Path):
+    columns = with_last_frames(small_log())
+    for name in ("episode", "terminated", "truncated"):
+        del columns[name]
+    with pytest.raises(
+        DataError, match=r"no next_obs, and no column that says where an episode ends.*add next_obs, or"
+    ):
+        load(text(columns, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("obs_1", "obs_7", "3 columns obs_N and no obs_1"),
+        ("obs_1", "obs_00", "both 'obs_0' and 'obs_00'"),
+        ("obs_1", "obs", "both 'obs' and 'obs_0'|both 'obs' and 'obs_2'"),
+        ("action_0,", "action_0,reward,", "the column reward more than once"),
+        ("\n", "\n1,2\n", r"(?s)truncated or damaged: CSV parse error.*Expected \d+ columns, got 2"),
+    ],
+)
+def test_headers_and_rows_that_do_not_fit(old: str, new: str, message: str, tmp_path: Path):
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        load(path)
+
+
+def test_empty_cells_are_missing_values(tmp_path: Path):
+    path = written(tmp_path)
+    lines = path.read_text().splitlines()
+    lines[5] = "," + lines[5].split(",", 1)[1]
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"obs_0 has 1 missing value \(null; first at row 4\)"):
+        load(path)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path):
+    path = written(tmp_path)
+    path.write_bytes(path.read_bytes() + b"\xff\xfe,1\n")
+    with pytest.raises(DataError):
+        load(path)
+    path.write_bytes(b"obs_0,action_0\n\0\0\0,1\n")
+    with pytest.raises(DataError, match="none of what worldrex reads"):
+        load(path)
