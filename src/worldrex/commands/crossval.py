@@ -6,17 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import (
-    FeatureFlags,
-    Json,
-    LoadFlags,
-    Logs,
-    Names,
-    Numbers,
-    Patience,
-    TensorBoard,
-    configuration,
-)
+from worldrex.commands.flags import Json, LoadFlags, Logs
+from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
 from worldrex.data import load
 from worldrex.dynamics import forget, require_fitting
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable

@@ -8,17 +8,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from worldrex.commands.flags import (
-    FeatureFlags,
-    Json,
-    LoadFlags,
-    Logs,
-    Names,
-    Numbers,
-    Patience,
-    TensorBoard,
-    configuration,
-)
+from worldrex.commands.flags import Json, LoadFlags, Logs
+from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
 from worldrex.data import load
 from worldrex.data.findings import plural
 from worldrex.dynamics import (

@@ -1,0 +1,40 @@
+"""Flags of the verbs that train; apart from the others, which must not wait for JAX."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from worldrex.commands.flags import NONE
+from worldrex.dynamics import Features
+
+Numbers = Annotated[tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint=NONE)]
+Patience = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=NONE)]
+Names = Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...", help_behavior_hint=NONE)]
+Dims = Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...", help_behavior_hint=NONE)]
+
+TensorBoard = Annotated[
+    bool,
+    tyro.conf.arg(
+        help="Write the metrics for TensorBoard too, into tensorboard/ of the run folder.", help_behavior_hint=""
+    ),
+]
+
+
+@dataclass(frozen=True)
+class FeatureFlags(Features):
+    """What the networks see of the log, and in which terms they predict."""
+
+    absolute: Dims = None
+    angles: Dims = None
+    masked: Dims = None
+
+
+T = TypeVar("T")
+
+
+def configuration(kind: type[T], command: Any) -> T:
+    """The dataclass `kind` that a command's flags are those of."""
+    given = {field.name: getattr(command, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**given | {"features": Features(**dataclasses.asdict(given["features"]))})
