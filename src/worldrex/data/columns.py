@@ -201,7 +201,7 @@ def _check_behavior(columns: Columns) -> list[Finding]:
     if behavior.dtype.kind in "SU":
         return []
     last = np.inf if names is None else len(names) - 1
-    if behavior.dtype.kind in "biu" and 0 <= behavior.min() and behavior.max() <= last:
+    if behavior.dtype.kind in "biu" and behavior.min() >= 0 and behavior.max() <= last:
         return []  # as most logs are, and without arrays as long as the log
     problems = {
         "that are not whole numbers": ~(np.isfinite(behavior) & (behavior == np.trunc(behavior))),

@@ -70,9 +70,7 @@ class Description:
         return dataclasses.asdict(self)
 
 
-def describe(
-    data: Transitions, *, bounds: ActionBounds | None = None, findings: Sequence[Finding] = ()
-) -> Description:
+def describe(data: Transitions, *, bounds: ActionBounds | None = None, findings: Sequence[Finding] = ()) -> Description:
     """Counts, returns, ranges and findings of `data`, also where it has errors, in one pass over blocks of rows.
 
     Arguments:

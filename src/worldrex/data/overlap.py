@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import rankdata
 
 from worldrex.data.findings import Finding, plural, quote, some_of
 from worldrex.data.pieces import Pieces
@@ -30,7 +29,9 @@ def find_apart(pieces: Pieces, data: Transitions) -> list[Finding]:
     if len(compared) < 2:
         return []
     width = data.obs.shape[1] + data.action.shape[1]
-    size = max(min(MOST_RECORDS, MOST_ALTOGETHER // len(compared), MOST_VALUES // (width * len(compared))), FEWEST_RECORDS)
+    size = max(
+        min(MOST_RECORDS, MOST_ALTOGETHER // len(compared), MOST_VALUES // (width * len(compared))), FEWEST_RECORDS
+    )
     samples = _standardized([_sample(pieces, data, int(behavior), size) for behavior in compared])
     halves = [(sample[: len(sample) // 2], sample[len(sample) // 2 :]) for sample in samples]
     likely = np.concatenate([half for _, half in halves])
@@ -90,6 +91,6 @@ def _log_likelihood(half: np.ndarray, points: np.ndarray) -> Float64[np.ndarray,
 
 def _area(score: np.ndarray, own: slice, other: slice) -> float:
     """How often a record of one behavior scores above one of the other."""
-    n, m = own.stop - own.start, other.stop - other.start
-    ranks = rankdata(np.concatenate([score[own], score[other]]))
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+    ordered = np.sort(score[other])
+    below = np.searchsorted(ordered, score[own], "left") + np.searchsorted(ordered, score[own], "right")
+    return float(below.mean() / (2 * len(ordered)))
