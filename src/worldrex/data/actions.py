@@ -111,8 +111,7 @@ def find_clipped(extremes: Extremes, records: int) -> list[Finding]:
             "action",
             sum(int(extremes.count[at]) for at in piled),
             row,
-            f"{some_of(told, 3)} of the records (first at row {row:,}), exactly its "
-            f"{'extreme value' if len(piled) > 1 else 'greatest value' if piled[0][0] else 'least value'}: it was probably "
-            "clipped. What reached the system is what the log needs: check that the action was logged after clipping.",
+            f"{some_of(told, 3)} of the records, to the bit (first at row {row:,}): what piles up at its least or greatest "
+            "value was probably clipped. The log needs what reached the system: check that it was logged after clipping.",
         )
     ]

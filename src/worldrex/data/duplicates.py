@@ -61,5 +61,5 @@ def _digest(data: Transitions, start: int, steps: int) -> bytes:
     digest = hashlib.blake2b(steps.to_bytes(8), digest_size=16)
     for row in range(start, start + steps, AT_A_TIME):
         for column in MEASURED:
-            digest.update(np.ascontiguousarray(getattr(data, column)[row : min(row + AT_A_TIME, start + steps)]))
+            digest.update(np.ascontiguousarray(getattr(data, column)[row : min(row + AT_A_TIME, start + steps)]).data)
     return digest.digest()

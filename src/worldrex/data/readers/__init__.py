@@ -88,8 +88,9 @@ def _load(
         if say is not None:
             say(f"{log if isinstance(log, Path) else 'in memory'}: {_in_words(reading, completed, len(read))}")
         disorder = find_disorder(reading.columns, reading.parts, source)
-        for finding in disorder if found is not None else ():
-            found(finding)
+        if found is not None:
+            for finding in disorder:
+                found(finding)
         if checked:
             raise_errors(disorder, source)
             require_valid(read, source=source, bounds=options.action_bounds)
