@@ -77,6 +77,18 @@ def test_numbers_are_those_of_numpy():
         assert behavior.mean_action == pytest.approx(np.abs(own.action.astype(np.float64)).mean(), rel=1e-9)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3.4e38, -3.4e38])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_no_value_makes_numpy_complain(value, everywhere):
+    for column in ("obs", "action", "reward", "next_obs"):
+        data = make_log(behaviors=3)
+        getattr(data, column)[slice(None) if everywhere else slice(20, 50, 7)] = value
+        assert describe(data).findings or (np.isfinite(value) and column in ("action", "reward"))
+        if everywhere:
+            data.next_obs[:] = -data.next_obs
+            describe(data)
+
+
 def test_blocks_are_all_rows_in_order():
     data = make_log(behaviors=3, steps=1000, obs=40)
     found = list(blocks(data))

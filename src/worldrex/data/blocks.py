@@ -82,9 +82,10 @@ def blocks(data: Transitions) -> Iterator[Block]:
 
 def scan(data: Transitions, *checks: Check) -> None:
     """Show every block to every check, in one pass."""
-    for block in blocks(data):
-        for check in checks:
-            check.add(block)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found and told, not warned of
+        for block in blocks(data):
+            for check in checks:
+                check.add(block)
 
 
 def sample_of(rows: int, most: int) -> Int[np.ndarray, " row"]:

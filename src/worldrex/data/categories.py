@@ -12,6 +12,7 @@ SAMPLED_ROWS = 1024
 FEWEST_CODES, MOST_CODES = 3, 20  # two are as good in one component as in two
 RECORDS_PER_CODE = 50  # fewer do not tell a code from a quantity that was rounded
 WIDEST = 1024  # from the least code to the greatest
+LARGEST = 2**24  # beyond, every float32 is a whole number
 JUMPING = 0.1  # of the changes within episodes by more than 1: a counter goes step by step
 
 
@@ -36,7 +37,7 @@ class Categories:
         for place in list(self.codes):
             codes, values = self.codes[place], block.components("obs")[place]
             low, high = float(values.min()), float(values.max())
-            if not high - low < WIDEST or (values != np.trunc(values)).any():
+            if high - low >= WIDEST or max(-low, high) >= LARGEST or (values != np.trunc(values)).any():
                 del self.codes[place]
                 continue
             codes.values.update((np.flatnonzero(np.bincount((values - low).astype(np.int64))) + int(low)).tolist())

@@ -84,7 +84,7 @@ def describe(data: Transitions, *, bounds: ActionBounds | None = None, findings:
     ranges, pieces = examination.ranges, examination.pieces
     return Description(
         records=len(data),
-        episodes=len(np.unique(pieces.episode)),
+        episodes=pieces.episodes,
         obs_width=data.obs.shape[1],
         action_width=data.action.shape[1],
         behaviors=tuple(_summarize_behavior(data, pieces, i) for i in range(data.num_behaviors)),

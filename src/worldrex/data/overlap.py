@@ -13,7 +13,7 @@ FEWEST_RECORDS = 50
 MOST_RECORDS = 2000  # sampled of each behavior
 MOST_ALTOGETHER = 20_000
 MOST_VALUES = 2**22  # sampled in all: fewer records where they are wide
-MOST_INPUTS = 128  # components that are compared: those whose means differ most
+MOST_INPUTS = 64  # components that are compared: those whose means differ most
 APART = 0.999  # area under the curve
 NEAR = 0.3  # standard deviations: what is closer than that is no difference
 

@@ -28,19 +28,16 @@ class Pieces:
         behavior = block.and_next.behavior
         cut = ~block.goes_on | (behavior[1:] != behavior[:-1])
         local = np.append(0, np.flatnonzero(cut[: len(block) - 1]) + 1)
-        with np.errstate(invalid="ignore", over="ignore"):
-            sums = np.add.reduceat(block.rows.reward, local, dtype=np.float64)
-            if not self._new:
-                self._rewards[-1][-1] += sums[0]
-                local_new, sums = local[1:], sums[1:]
-            else:
-                local_new = local
-            # An empty part would have no last piece for the next block to go on with.
-            if len(local_new):
-                self._starts.append(block.start + local_new)
-                self._rewards.append(sums)
-            self._new = bool(cut[len(block) - 1]) if len(cut) == len(block) else True
-            self._add_actions(block, local)
+        sums = np.add.reduceat(block.rows.reward, local, dtype=np.float64)
+        new = local if self._new else local[1:]
+        if not self._new:
+            self._rewards[-1][-1] += sums[0]
+        # An empty part would have no last piece for the next block to go on with.
+        if len(new):
+            self._starts.append(block.start + new)
+            self._rewards.append(sums[len(sums) - len(new) :])
+        self._new = len(cut) < len(block) or bool(cut[-1])
+        self._add_actions(block, local)
 
     def _add_actions(self, block: Block, local: Int[np.ndarray, " piece"]) -> None:
         action, behavior = block.components("action"), block.rows.behavior[local]
@@ -83,6 +80,13 @@ class Pieces:
     def starts_episode(self) -> Bool[np.ndarray, " piece"]:
         """Whether a piece has another episode number than the piece before it."""
         return np.append(True, self.episode[1:] != self.episode[:-1])
+
+    @property
+    def episodes(self) -> int:
+        """How many numbers of episodes there are."""
+        # numpy.unique (2.4) hashes where nothing else is asked of it, which takes ten times as long.
+        ordered = np.sort(self.episode)
+        return 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
 
     @property
     def action_constant(self) -> Bool[np.ndarray, " behavior"]:

@@ -39,9 +39,8 @@ class Range:
 
     def add(self, values: Float32[np.ndarray, "component record"], start: int) -> None:
         """Take in the next records, the first of them row `start`."""
-        with np.errstate(invalid="ignore"):  # of a signaling NaN
-            wide = values.astype(np.float64)
-            total = wide.sum(1)
+        wide = values.astype(np.float64)
+        total = wide.sum(1)
         count = np.full(len(values), float(values.shape[1]))
         if np.isfinite(total).all():  # float32 values cannot overflow it
             low, high = values.min(1), values.max(1)

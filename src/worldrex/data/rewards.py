@@ -21,6 +21,8 @@ class Outliers:
 
     def __init__(self, data: Transitions) -> None:
         sample = data.reward[sample_of(len(data), SAMPLED_ROWS)].astype(np.float64)
+        if not np.isfinite(sample).all():  # an error, which is told by itself
+            sample = np.zeros(1)
         self.median = float(np.median(sample))
         self.scale = CONSISTENT * float(np.median(np.abs(sample - self.median)))
         self.places = Places()
@@ -28,7 +30,7 @@ class Outliers:
 
     def add(self, block: Block) -> None:
         """Take in the next block."""
-        if not self.scale > 0:  # more than half of the rewards are the same, or some are not finite
+        if not self.scale > 0:  # more than half of the rewards are the same, as sparse ones are
             return
         distance = np.abs(block.rows.reward - self.median)
         distance[block.rows.terminated] = 0
