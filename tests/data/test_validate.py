@@ -159,6 +159,16 @@ def test_a_set_point_is_no_leak():
     assert validate(data) == []
 
 
+def test_equal_constants_are_no_copies():
+    data = make_log(behaviors=3)
+    data.obs[:, :2] = data.next_obs[:, :2] = 4
+    data.reward[:] = 4
+    assert {finding.message.split(" is constant")[0].split(" are constant")[0] for finding in validate(data)} == {
+        "obs[:, 0], obs[:, 1]",
+        "reward",
+    }
+
+
 def test_ends_of_episodes():
     data = make_log(behaviors=3, episodes=3, steps=20)
     data.truncated[[39, 59]] = False

@@ -83,10 +83,10 @@ def _standardized(samples: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _log_likelihood(half: np.ndarray, points: np.ndarray) -> Float64[np.ndarray, " point"]:
-    """Of each point, under the normal distribution of one behavior's records, up to a constant."""
-    covariance = np.atleast_2d(np.cov(half.T)) + NEAR**2 * np.eye(half.shape[1])
-    factor = np.linalg.cholesky(np.linalg.inv(covariance))
-    return np.log(np.diag(factor)).sum() - 0.5 * np.square((points - half.mean(0)) @ factor).sum(1)
+    """Of each point, under the normal distribution of one behavior's records; without its constant, which moves no area."""
+    precision = np.linalg.inv(np.atleast_2d(np.cov(half.T)) + NEAR**2 * np.eye(half.shape[1]))
+    distance = points - half.mean(0)
+    return -0.5 * (distance @ precision * distance).sum(1)
 
 
 def _area(score: np.ndarray, own: slice, other: slice) -> float:
