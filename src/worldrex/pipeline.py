@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from worldrex import stages, tasks
-from worldrex.data import CollectConfig, DataError, LoadOptions, Transitions, collect, describe, load, render
+from worldrex.data import (
+    CollectConfig,
+    DataError,
+    Description,
+    LoadOptions,
+    Transitions,
+    collect,
+    describe,
+    load,
+    render,
+)
 from worldrex.dynamics import Features, TrainConfig, TrainingError, require_fitting, require_trainable
 from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
 from worldrex.event_files import EventFiles
@@ -171,8 +181,7 @@ def _describe(job: Job, logged: Transitions, unlogged: Transitions | None) -> di
         description = describe(logged)
         job.terminal.show(render(description))
 
-    def behaviors(data: Transitions | None) -> list[dict[str, Any]]:
-        summaries = describe(data).behaviors if data is not None else ()
+    def behaviors(description: Description | None) -> list[dict[str, Any]]:
         return [
             {
                 "name": summary.name,
@@ -181,7 +190,7 @@ def _describe(job: Job, logged: Transitions, unlogged: Transitions | None) -> di
                 "episode_return": summary.mean_return,
                 "episode_return_std": summary.std_return,
             }
-            for summary in summaries
+            for summary in (description.behaviors if description is not None else ())
         ]
 
     return {
@@ -195,8 +204,8 @@ def _describe(job: Job, logged: Transitions, unlogged: Transitions | None) -> di
             "episodes": description.episodes,
             "obs_dims": description.obs_width,
             "action_dims": description.action_width,
-            "behaviors": behaviors(logged),
-            "unlogged": behaviors(unlogged),
+            "behaviors": behaviors(description),
+            "unlogged": behaviors(describe(unlogged) if unlogged is not None else None),
             "findings": [dataclasses.asdict(finding) for finding in description.findings],
         },
     }

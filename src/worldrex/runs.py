@@ -69,12 +69,12 @@ def plain(content: Any) -> Any:
     return str(content)
 
 
-def check_file(path: Path) -> None:
-    """Raise `RunError` unless `path` is a new file's name in a folder that exists and is writable."""
+def check_file(path: Path, *, flag: str = "--out") -> None:
+    """Raise `RunError` unless `path`, given by `flag`, is a new file's name in a folder that exists and is writable."""
     if path.exists():
-        raise RunError(f"{path} exists and is never overwritten. Choose another --out.")
+        raise RunError(f"{path} exists and is never overwritten. Choose another {flag}.")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise RunError(f"{path.parent} is not a folder that exists and is writable. Choose another --out.")
+        raise RunError(f"{path.parent} is not a folder that exists and is writable. Choose another {flag}.")
 
 
 @runtime_checkable

@@ -155,8 +155,18 @@ def test_one_record_that_differs_makes_it_no_copy():
 
 def test_a_set_point_is_no_leak():
     data = make_log(behaviors=3)
-    data.obs[:, 0] = data.next_obs[:, 0] = data.episode
+    data.obs[:, 0] = data.next_obs[:, 0] = 0.5 * (data.episode % 3)
     assert validate(data) == []
+
+
+def test_equal_constants_are_no_copies():
+    data = make_log(behaviors=3)
+    data.obs[:, :2] = data.next_obs[:, :2] = 4
+    data.reward[:] = 4
+    assert {finding.message.split(" is constant")[0].split(" are constant")[0] for finding in validate(data)} == {
+        "obs[:, 0], obs[:, 1]",
+        "reward",
+    }
 
 
 def test_ends_of_episodes():

@@ -39,6 +39,12 @@ COLUMN = tyro.conf.arg(
 )
 OBS_DIMS = tyro.conf.arg(metavar="N", help="Width of obs in a flat NPY matrix.", help_behavior_hint=NONE)
 ACTION_DIMS = tyro.conf.arg(metavar="N", help="Width of action in a flat NPY matrix.", help_behavior_hint=NONE)
+ACTION_LOW = tyro.conf.arg(
+    metavar="FLOAT ...",
+    help="Least action of the action space, one number for all components or one for each; below it is an error.",
+    help_behavior_hint=NONE,
+)
+ACTION_HIGH = tyro.conf.arg(metavar="FLOAT ...", help="Greatest action of the same.", help_behavior_hint=NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,8 @@ class LoadFlags(LoadOptions):
     behavior_column: Annotated[str | None, COLUMN] = None
     obs_dims: Annotated[int | None, OBS_DIMS] = None
     action_dims: Annotated[int | None, ACTION_DIMS] = None
+    action_low: Annotated[tuple[float, ...] | None, ACTION_LOW] = None
+    action_high: Annotated[tuple[float, ...] | None, ACTION_HIGH] = None
 
 
 Json = Annotated[

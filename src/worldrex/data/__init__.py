@@ -6,7 +6,8 @@ from worldrex.data.collect import CollectConfig, collect, collect_from
 from worldrex.data.columns import from_columns
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description, describe
 from worldrex.data.findings import Finding
-from worldrex.data.options import LoadOptions
+from worldrex.data.options import ActionBounds, LoadOptions
+from worldrex.data.page import render_page
 from worldrex.data.readers import load, load_unchecked
 from worldrex.data.split import Labels, holdout, leave_one_out
 from worldrex.data.tables import render
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from worldrex.data.minari_writer import write_minari
 
 __all__ = [
+    "ActionBounds",
     "BehaviorSummary",
     "CollectConfig",
     "ColumnSummary",
@@ -37,6 +39,7 @@ __all__ = [
     "load",
     "load_unchecked",
     "render",
+    "render_page",
     "require_valid",
     "validate",
     "write_minari",

@@ -169,6 +169,8 @@ def _check_range(name: str, values: np.ndarray) -> list[Finding]:
 
 
 def _check_flag(name: str, values: np.ndarray) -> list[Finding]:
+    if values.dtype == bool:
+        return []
     wrong = (values != 0) & (values != 1)
     if not wrong.any():
         return []
@@ -199,6 +201,8 @@ def _check_behavior(columns: Columns) -> list[Finding]:
     if behavior.dtype.kind in "SU":
         return []
     last = np.inf if names is None else len(names) - 1
+    if behavior.dtype.kind in "biu" and behavior.min() >= 0 and behavior.max() <= last:
+        return []  # as most logs are, and without arrays as long as the log
     problems = {
         "that are not whole numbers": ~(np.isfinite(behavior) & (behavior == np.trunc(behavior))),
         "below 0": behavior < 0,

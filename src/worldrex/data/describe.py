@@ -2,14 +2,18 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
 
+from worldrex.data.findings import Finding
+from worldrex.data.options import ActionBounds
+from worldrex.data.pieces import Pieces
+from worldrex.data.ranges import Range, name_of
 from worldrex.data.transitions import Transitions
-from worldrex.data.validate import Finding, validate
+from worldrex.data.validate import examine
 
 
 @dataclass(frozen=True)
@@ -66,54 +70,59 @@ class Description:
         return dataclasses.asdict(self)
 
 
-def describe(data: Transitions) -> Description:
-    """Counts, returns, ranges and findings of `data`, also where it has errors."""
-    columns = []
-    for column in ("obs", "action", "reward", "next_obs"):
-        values = getattr(data, column)
-        if values.ndim == 1:
-            columns.append(_summarize_column(column, values))
-        else:
-            columns += [_summarize_column(f"{column}[:, {i}]", values[:, i]) for i in range(values.shape[1])]
+def describe(data: Transitions, *, bounds: ActionBounds | None = None, findings: Sequence[Finding] = ()) -> Description:
+    """Counts, returns, ranges and findings of `data`, also where it has errors, in one pass over blocks of rows.
+
+    Arguments:
+        data: the records.
+        bounds: of the action space; an action outside is an error.
+        findings: more of them, from reading the log; they come first.
+
+    Raises DataError for columns that do not fit together, and for bounds that do not fit the actions.
+    """
+    examination = examine(data, bounds)
+    ranges, pieces = examination.ranges, examination.pieces
     return Description(
         records=len(data),
-        episodes=len(np.unique(data.episode)),
+        episodes=pieces.episodes,
         obs_width=data.obs.shape[1],
         action_width=data.action.shape[1],
-        behaviors=tuple(_summarize_behavior(data, i) for i in range(data.num_behaviors)),
-        columns=tuple(columns),
-        findings=tuple(validate(data)),
+        behaviors=tuple(_summarize_behavior(data, pieces, i) for i in range(data.num_behaviors)),
+        columns=tuple(
+            _summarize_component(name_of(column, place, data), found, place)
+            for column, found in ranges.of.items()
+            for place in range(len(found.low))
+        ),
+        findings=(*findings, *examination.findings),
     )
 
 
-def _summarize_behavior(data: Transitions, behavior: int) -> BehaviorSummary:
-    rows = np.flatnonzero(data.behavior == behavior)
-    _, episode, steps = np.unique(data.episode[rows], return_inverse=True, return_counts=True)
-    returns = np.bincount(episode, weights=data.reward[rows]).astype(np.float64)  # of nothing, it is of integers
+def _summarize_behavior(data: Transitions, pieces: Pieces, behavior: int) -> BehaviorSummary:
+    own = pieces.behavior == behavior
+    numbers, episode = np.unique(pieces.episode[own], return_inverse=True)
+    records = int(pieces.records[behavior])
+    # Of nothing, bincount is of integers.
+    returns = np.bincount(episode, pieces.reward[own], len(numbers)).astype(np.float64)
+    spread = float(returns.std(ddof=1)) if len(returns) > 1 and np.isfinite(returns).all() else math.nan
     return BehaviorSummary(
         name=data.behavior_names[behavior],
-        records=len(rows),
-        episodes=len(steps),
-        mean_steps=_mean(steps.astype(np.float64)),
-        mean_return=_mean(returns),
-        std_return=_finite(float(returns.std(ddof=1))) if len(returns) > 1 and np.isfinite(returns).all() else None,
-        mean_action=_mean(np.abs(data.action[rows])),
+        records=records,
+        episodes=len(numbers),
+        mean_steps=records / len(numbers) if records else None,
+        mean_return=_finite(float(returns.mean())) if records else None,
+        std_return=_finite(spread),
+        mean_action=_finite(float(pieces.action_sum[behavior]) / (records * data.action.shape[1])) if records else None,
     )
 
 
-def _summarize_column(name: str, values: Float32[np.ndarray, " record"]) -> ColumnSummary:
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
+def _summarize_component(name: str, found: Range, place: int) -> ColumnSummary:
+    if found.moments.count[place] == 0:
         return ColumnSummary(name, None, None, None, None, None)
-    low, high = float(values.min()), float(values.max())
-    mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+    low, high, std = float(found.low[place]), float(found.high[place]), float(found.std[place])
     if low == high:  # rounding must not give a constant a spread
         return ColumnSummary(name, low, low, 0.0, low, 0.0)
+    mean = float(found.moments.mean[place])
     return ColumnSummary(name, low, mean, std, high, max(high - mean, mean - low) / std)
-
-
-def _mean(values: Float[np.ndarray, "..."]) -> float | None:
-    return _finite(float(values.mean(dtype=np.float64))) if values.size else None
 
 
 def _finite(value: float) -> float | None:

@@ -3,7 +3,14 @@
 import dataclasses
 import os
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class ActionBounds(NamedTuple):
+    """The action space: its least and greatest values, one for all components or one for each; None is no bound."""
+
+    low: tuple[float, ...] | None
+    high: tuple[float, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +28,9 @@ class LoadOptions:
             (infos/KEY) or an episode's attribute.
         obs_dims: width of obs in a flat NPY matrix.
         action_dims: width of action in a flat NPY matrix.
+        action_low: the least action of the action space, one number for all components or one for each. An action
+            beyond it, or beyond `action_high`, is an error.
+        action_high: the greatest action.
     """
 
     behavior_cycle: int | None = None
@@ -29,6 +39,14 @@ class LoadOptions:
     behavior_column: str | None = None
     obs_dims: int | None = None
     action_dims: int | None = None
+    action_low: tuple[float, ...] | None = None
+    action_high: tuple[float, ...] | None = None
+
+    @property
+    def action_bounds(self) -> ActionBounds | None:
+        """The bounds of the action, if one was given."""
+        given = self.action_low is not None or self.action_high is not None
+        return ActionBounds(self.action_low, self.action_high) if given else None
 
     def settings(self) -> dict[str, Any]:
         """The options for a run folder's config.json: the given ones, and always `behavior_cycle`."""

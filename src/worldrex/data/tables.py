@@ -9,6 +9,7 @@ from rich.text import Text
 
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description
 from worldrex.data.findings import Finding, plural
+from worldrex.terminal import printable
 
 MOST_BEHAVIORS = 20
 MOST_FINDINGS = 12
@@ -35,13 +36,13 @@ def _behaviors(behaviors: Sequence[BehaviorSummary]) -> RenderableType:
     table = _table("behavior", "records", "episodes", "steps", "return", "± std", "|action|")
     for behavior in behaviors[:MOST_BEHAVIORS]:
         table.add_row(
-            _printable(behavior.name),
+            Text(printable(behavior.name)),
             f"{behavior.records:,}",
             f"{behavior.episodes:,}",
-            _number(behavior.mean_steps),
-            _number(behavior.mean_return),
-            _number(behavior.std_return),
-            _number(behavior.mean_action),
+            number_in_words(behavior.mean_steps),
+            number_in_words(behavior.mean_return),
+            number_in_words(behavior.std_return),
+            number_in_words(behavior.mean_action),
         )
     return Group(table, *_more(len(behaviors) - MOST_BEHAVIORS, "behavior"))
 
@@ -53,8 +54,8 @@ def _columns(columns: Sequence[ColumnSummary]) -> RenderableType:
         if place in chosen:
             table.add_row(
                 Text(column.name),
-                *(_number(value) for value in (column.min, column.mean, column.std, column.max)),
-                Text(_remark(column), style="yellow"),
+                *(number_in_words(value) for value in (column.min, column.mean, column.std, column.max)),
+                Text(remark(column), style="yellow"),
             )
     return Group(table, *_more(len(columns) - len(chosen), "column"))
 
@@ -65,7 +66,7 @@ def _notable(columns: Sequence[ColumnSummary]) -> set[int]:
     if len(columns) <= FIRST_COLUMNS + NOTABLE_COLUMNS + 2:
         return set(everything)
     chosen = {*everything[:FIRST_COLUMNS], *everything[-2:]}
-    remarkable = [place for place in everything if place not in chosen and _remark(columns[place])]
+    remarkable = [place for place in everything if place not in chosen and remark(columns[place])]
     return chosen | set(sorted(remarkable, key=lambda place: _oddness(columns[place]), reverse=True)[:NOTABLE_COLUMNS])
 
 
@@ -73,7 +74,8 @@ def _oddness(column: ColumnSummary) -> float:
     return float("inf") if column.unusual is None or column.std == 0 else column.unusual
 
 
-def _remark(column: ColumnSummary) -> str:
+def remark(column: ColumnSummary) -> str:
+    """What is notable about a component, in a few words; empty for most."""
     if column.unusual is None:
         return "no finite value"
     if column.std == 0:
@@ -107,10 +109,6 @@ def _table(first: str, *numbers: str) -> Table:
     return table
 
 
-def _printable(name: str) -> Text:
-    """A name on one line: what cannot be printed is escaped, and markup stays text."""
-    return Text(name if name.isprintable() else repr(name)[1:-1])
-
-
-def _number(value: float | None) -> str:
+def number_in_words(value: float | None) -> str:
+    """A number as a person reads it; a dash where there is none."""
     return "–" if value is None else f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"

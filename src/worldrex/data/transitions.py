@@ -124,13 +124,6 @@ def same_episode(data: Transitions) -> Bool[np.ndarray, " step"]:
     return data.episode[1:] == data.episode[:-1]
 
 
-def component(
-    column: str, values: Float32[np.ndarray, "record ..."], place: int
-) -> tuple[str, Float32[np.ndarray, " record"]]:
-    """Name and values of one component: of `obs`, `obs[:, place]`; of `reward`, itself."""
-    return (column, values) if values.ndim == 1 else (f"{column}[:, {place}]", values[:, place])
-
-
 def aligned(x: np.ndarray) -> np.ndarray:
     """The same values where an array library can take them as they lie: `x` itself if it lies well, else a copy."""
     return x if x.flags.c_contiguous and x.ctypes.data % ALIGNMENT == 0 else aligned_copy(x)

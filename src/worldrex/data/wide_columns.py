@@ -1,7 +1,7 @@
 """Columns of a flat table: `obs_0 obs_1 ...` stand for one matrix, and any column may hold the behavior."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -9,11 +9,12 @@ from worldrex.data.columns import KNOWN, MATRICES, NAMES
 from worldrex.data.findings import quote, some_of
 from worldrex.data.transitions import DataError
 
+TIMES = ("timestamp", "time")  # not kept: only whether the rows are in their order is looked at
 WIDE = re.compile(rf"({'|'.join(MATRICES)})_([0-9]{{1,9}})")
 
 
 def choose_columns(names: Iterable[str], behavior_column: str | None, source: str) -> dict[str, list[str]]:
-    """The columns of a table that each known column is made of: itself, or its components in numeric order.
+    """The columns of a table that each known column, or one of times, is made of: itself, or its components in order.
 
     Arguments:
         names: the table's columns.
@@ -28,7 +29,7 @@ def choose_columns(names: Iterable[str], behavior_column: str | None, source: st
         raise DataError(
             f"{source} has the column {repeated} more than once. worldrex needs one: rename or remove the others."
         )
-    chosen = {name: [name] for name in KNOWN if name in names and name != NAMES}
+    chosen = {name: [name] for name in (*KNOWN, *TIMES) if name in names and name != NAMES}
     wide: dict[str, dict[int, str]] = {}
     for name in names:
         if match := WIDE.fullmatch(name):
@@ -78,6 +79,11 @@ def combine_arrays(arrays: dict[str, np.ndarray], chosen: dict[str, list[str]], 
 def left_out(names: Iterable[str], picked: Collection[str]) -> dict[str, np.ndarray]:
     """Columns that are not read, as empty arrays: an error about a missing one can then tell what there is."""
     return {name: np.empty(0) for name in names if name not in picked and name not in KNOWN}
+
+
+def unused(columns: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of a log's columns that nothing is made of; `left_out` and the readers give them without values."""
+    return [name for name, values in columns.items() if name not in (*KNOWN, *TIMES) and not len(values)]
 
 
 def no_behavior_column(name: str, names: Iterable[str], source: str) -> DataError:

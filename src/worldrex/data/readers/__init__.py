@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 from worldrex.data.behaviors_of import require_one_source
 from worldrex.data.columns import from_columns
 from worldrex.data.episode_ends import Completed, complete_next_obs
-from worldrex.data.findings import plural
+from worldrex.data.findings import Finding, plural, quote, raise_errors, some_of
 from worldrex.data.options import LoadOptions, with_cycle
 from worldrex.data.readers.frames import Frame, read_frame, read_mapping
 from worldrex.data.readers.reading import Reading
 from worldrex.data.readers.recognition import find_logs, reader, recognize
+from worldrex.data.timestamps import find_disorder
 from worldrex.data.transitions import DataError, Transitions, concatenate
 from worldrex.data.validate import require_valid
+from worldrex.data.wide_columns import unused
 
 Log = str | os.PathLike[str] | Mapping[str, Any] | Frame
 
@@ -37,14 +39,16 @@ def load(
             record of each episode is dropped.
         behavior_cycle: in logs without that column, episode i of a log was logged by "behavior {i % behavior_cycle}".
         options: other sources of behaviors, and widths; `behavior_cycle` is short for the option of that name.
-        say: called with a line for each log: what it was taken for, its records, and how many steps were dropped.
+        say: called with a line for each log: what it was taken for, its records, how many steps were dropped, and which
+            columns were left out.
         part: (k, n) for the k-th, from 0, of n parts of the logs in order; the others are not read.
 
     Returns all records in order; behaviors of the same name are one behavior, episodes are numbered anew if there are
     several logs.
-    Raises DataError for a log that is missing, empty, damaged, of another format, or that has errors in its values.
+    Raises DataError for a log that is missing, empty, damaged, of another format, or that has errors in its values, and
+    where a column `timestamp` or `time` shows that rows of an episode are out of order.
     """
-    return _load(logs, with_cycle(options, behavior_cycle), say, checked=True, part=part)
+    return _load(logs, with_cycle(options, behavior_cycle), say, None, checked=True, part=part)
 
 
 def load_unchecked(
@@ -52,14 +56,18 @@ def load_unchecked(
     behavior_cycle: int | None = None,
     options: LoadOptions | None = None,
     say: Callable[[str], None] | None = None,
+    found: Callable[[Finding], None] | None = None,
 ) -> Transitions:
-    """As `load`, but values (NaN, continuity) may be wrong: for looking at what `validate` finds in them."""
-    return _load(logs, with_cycle(options, behavior_cycle), say, checked=False)
+    """As `load`, but values (NaN, continuity) may be wrong: for looking at what `validate` finds in them.
+
+    `found` is called with each error that only the log itself shows, and the Transitions do not: times out of order.
+    """
+    return _load(logs, with_cycle(options, behavior_cycle), say, found, checked=False)
 
 
 def _load(
-    logs: tuple[Log, ...], options: LoadOptions, say: Callable[[str], None] | None, *, checked: bool,
-    part: tuple[int, int] = (0, 1),
+    logs: tuple[Log, ...], options: LoadOptions, say: Callable[[str], None] | None,
+    found: Callable[[Finding], None] | None, *, checked: bool, part: tuple[int, int] = (0, 1),
 ) -> Transitions:  # fmt: skip
     given = [found for log in logs for found in _found(log)]
     if not given:
@@ -79,8 +87,13 @@ def _load(
         )
         if say is not None:
             say(f"{log if isinstance(log, Path) else 'in memory'}: {_in_words(reading, completed, len(read))}")
+        disorder = find_disorder(reading.columns, reading.parts, source)
+        if found is not None:
+            for finding in disorder:
+                found(finding)
         if checked:
-            require_valid(read, source=source)
+            raise_errors(disorder, source)
+            require_valid(read, source=source, bounds=options.action_bounds)
         parts.append(read)
     return parts[0] if len(parts) == 1 else concatenate(parts)
 
@@ -141,4 +154,6 @@ def _in_words(reading: Reading, completed: Completed, records: int) -> str:
         why = "the last of their episode, next_obs unknown"
         terminal = f"; {completed.terminal:,} of them terminal" if completed.terminal else ""
         words.append(f"{plural(completed.dropped, 'step')} dropped ({why}{terminal})")
+    if names := unused(reading.columns):
+        words.append(f"{plural(len(names), 'column')} left out: {some_of([quote(name, 30) for name in names])}")
     return ", ".join([*words, *reading.notes])

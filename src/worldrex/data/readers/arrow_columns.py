@@ -6,6 +6,7 @@ import pyarrow as pa
 from worldrex.data.columns import NAMES
 from worldrex.data.findings import plural
 from worldrex.data.transitions import DataError
+from worldrex.data.wide_columns import TIMES
 
 LABELS = ("behavior", "episode")  # may be names; everything else is numbers
 
@@ -22,7 +23,9 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
     """
     columns: dict[str, np.ndarray] = {}
     for name, components in chosen.items():
-        if components == [name] or name in LABELS:
+        if name in TIMES:
+            columns |= _times(name, table[name])
+        elif components == [name] or name in LABELS:
             columns[name], labels = _values(components[0], table[components[0]], source, text=name in LABELS)
             if labels is not None:
                 if name == "behavior":
@@ -38,6 +41,13 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
                 )
             columns[name] = np.stack(series, axis=1)
     return columns
+
+
+def _times(name: str, column: pa.ChunkedArray) -> dict[str, np.ndarray]:
+    """A column of numbers or dates; of other things, or with missing ones, nothing: no log is refused for it."""
+    kind = column.type
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_timestamp(kind)
+    return {name: column.to_numpy()} if numeric and not column.null_count else {}
 
 
 def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> tuple[np.ndarray, np.ndarray | None]:

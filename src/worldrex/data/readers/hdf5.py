@@ -1,5 +1,6 @@
 """HDF5 in D4RL's layout: observations, actions, rewards, terminals, timeouts, with next_observations or not."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from worldrex.data.columns import KNOWN, NAMES
@@ -7,7 +8,7 @@ from worldrex.data.options import LoadOptions
 from worldrex.data.readers.hdf5_file import open_hdf5
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
-from worldrex.data.wide_columns import left_out, no_behavior_column
+from worldrex.data.wide_columns import TIMES, left_out, no_behavior_column
 
 D4RL = {
     "observations": "obs",
@@ -17,6 +18,7 @@ D4RL = {
     "timeouts": "truncated",
     "next_observations": "next_obs",
 }
+GROUPS = ("infos", "metadata")  # D4RL's own, which are no columns
 
 
 def read(path: Path, options: LoadOptions) -> Reading:
@@ -33,8 +35,12 @@ def read(path: Path, options: LoadOptions) -> Reading:
             raise DataError(
                 f"{str(path)!r} has both {doubled} and {D4RL[doubled]}. worldrex needs one of them: remove the other."
             )
-        columns = left_out(names, named)
+        columns = left_out([name for name in names if name not in GROUPS], named)
         columns |= {column: file.array(name) for name, column in named.items()}
+        for name in TIMES:
+            with suppress(DataError):  # no log is refused for its clock
+                if file.is_array(name) and (time := file.array(name)).ndim:
+                    columns[name] = time
         if options.behavior_column is not None:
             if not file.is_array(options.behavior_column):
                 infos = [f"infos/{name}" for name in file.names("infos")] if "infos" in names else []

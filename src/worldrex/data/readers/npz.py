@@ -5,6 +5,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from worldrex.data.options import LoadOptions
 from worldrex.data.readers.limits import require_room
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
-from worldrex.data.wide_columns import choose_columns, combine_arrays, left_out
+from worldrex.data.wide_columns import TIMES, choose_columns, combine_arrays, left_out
 
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a zip archive, and one without members
 DAMAGE = (
@@ -38,12 +39,14 @@ def read(path: Path, options: LoadOptions) -> Reading:
             members = [member for components in chosen.values() for member in components]
             members += [NAMES] * (NAMES in names and options.behavior_column is None)
             _require_room(archive, members, path)
-            arrays = {member: _member(archive, member, path) for member in members}
+            arrays = {member: _member(archive, member, path) for member in members if member not in TIMES}
+            arrays |= {member: values for member in members if member in TIMES for values in _times(archive, member)}
     except DataError:
         raise
     except DAMAGE as error:
         raise damaged(path, "NPZ", error) from error
-    columns = left_out(names, arrays) | combine_arrays(arrays, chosen, repr(str(path)))
+    made = {name: components for name, components in chosen.items() if arrays.keys() >= set(components)}
+    columns = left_out(names, arrays) | combine_arrays(arrays, made, repr(str(path)))
     neorl = "done" in arrays and "truncated" in arrays and "terminated" not in arrays
     return Reading("NPZ in NeoRL's layout" if neorl else "NPZ", columns)
 
@@ -71,6 +74,14 @@ def declared_bytes(file: Any, version: int) -> int:
     read_header = np.lib.format.read_array_header_1_0 if version == 1 else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
     return 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
+
+
+def _times(archive: np.lib.npyio.NpzFile, member: str) -> list[np.ndarray]:
+    """An array of numbers or dates; of other things, which are not unpickled, nothing: no log is refused for it."""
+    with suppress(ValueError):
+        values = archive[member]
+        return [values] if values.dtype.kind in "biufmM" and values.ndim else []
+    return []
 
 
 def _member(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from worldrex.data.columns import FLAGS, MATRICES, NAMES, end_flags, per_record
 from worldrex.data.findings import some_of
 from worldrex.data.transitions import DataError
+from worldrex.data.wide_columns import TIMES
 
 Table = dict[str, np.ndarray]
 
@@ -25,6 +26,8 @@ def join(
     known = [{name for name, values in table.items() if values.ndim > 0 and len(values)} - {NAMES} for table in tables]
     counts = [max((len(values) for values in table.values() if values.ndim), default=0) for table in tables]
     filled = [i for i, count in enumerate(counts) if count]
+    everywhere = set.intersection(*(known[i] for i in filled)) if filled else set()
+    known = [names - (set(TIMES) - everywhere) for names in known]  # files may tell the time or not
     if len(filled) <= 1:
         return tables[filled[0] if filled else 0], counts
     first = filled[0]
@@ -46,7 +49,7 @@ def join(
     names = _one_numbering(used)
     if "episode" in known[first] and not numbered_throughout:
         _number_episodes(used)
-    absent = {name: values for name, values in used[0].items() if name not in known[first] and name != NAMES}
+    absent = {name: values for name, values in used[0].items() if name not in (*known[first], *TIMES, NAMES)}
     joined = absent | {name: np.concatenate([table[name] for table in used]) for name in known[first]}
     return joined | ({} if names is None else {NAMES: names}), counts
 
