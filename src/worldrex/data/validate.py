@@ -6,6 +6,7 @@ from jaxtyping import Float32
 from worldrex.data.cautions import find_cautions
 from worldrex.data.columns import check_columns
 from worldrex.data.findings import Finding, plural, raise_errors
+from worldrex.data.mapped import maps_of
 from worldrex.data.transitions import COLUMNS, DataError, Transitions, component, same_episode
 
 __all__ = ["DataError", "Finding", "require_valid", "validate"]
@@ -21,8 +22,12 @@ def validate(data: Transitions) -> list[Finding]:
 
 
 def require_valid(data: Transitions, *, source: str = "the data") -> None:
-    """Raise one DataError that tells all errors of `data`, calling it `source`; warnings raise nothing."""
-    raise_errors(_errors(data), source)
+    """Raise one DataError that tells all errors of `data`, calling it `source`; warnings raise nothing.
+
+    A log that lies on disk was checked before it was written there.
+    """
+    if not maps_of(data):
+        raise_errors(_errors(data), source)
 
 
 def _errors(data: Transitions) -> list[Finding]:
