@@ -17,7 +17,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from tests.dynamics.gust import gust_log
-from worldrex.data import Transitions
+from worldrex.data import Spans, Transitions
 from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, layout, sweep, train
 from worldrex.dynamics.programs import compile_programs
 from worldrex.dynamics.settings import TrainedPenalty
@@ -59,6 +59,11 @@ def arrays(sweep: Sweep, run: int | None = None) -> list[np.ndarray]:
     """All that a sweep tells of one run, or of all."""
     told = jax.tree.leaves(sweep._replace(compile_seconds=None, behavior_names=None))
     return told if run is None else [x[run] for x in told]
+
+
+def one_by_one(data: Transitions, rows: np.ndarray) -> Spans:
+    """These rows, each a span of its own."""
+    return Spans(rows, rows + 1, data.behavior[rows])
 
 
 def same_bits(left: Any, right: Any) -> bool:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tests.dynamics.conftest import same_bits
+from tests.dynamics.conftest import one_by_one, same_bits
 from worldrex import risk
 from worldrex.data import Transitions
 from worldrex.dynamics import Features, first_of_episode, normalizer
@@ -70,7 +70,7 @@ def test_huge_values_do_not_overflow():
 @pytest.mark.parametrize("leaving_out", [None, 0, 2, 3])
 def test_behaviors_merged_are_the_records_of_all_but_one(log: Transitions, features: Features, leaving_out: int | None):
     trained = np.sort(np.random.default_rng(1).permutation(len(log))[:1100])
-    moments = moments_of_behaviors(log, whole_of_one(log), trained, features)
+    moments = moments_of_behaviors(log, whole_of_one(log), one_by_one(log, trained), features)
     rows = trained[log.behavior[trained] != leaving_out]
     inputs = features.inputs(*features.past(log, rows, first_of_episode(log.episode))).astype(float)
     outputs = features.outputs(log.obs[rows], log.next_obs[rows], log.reward[rows]).astype(float)
@@ -83,7 +83,7 @@ def test_behaviors_merged_are_the_records_of_all_but_one(log: Transitions, featu
 
 def test_moments_are_those_of_each_behavior(log: Transitions):
     trained = np.flatnonzero(log.behavior != 1)[::3]
-    moments = moments_of_behaviors(log, whole_of_one(log), trained, Features())
+    moments = moments_of_behaviors(log, whole_of_one(log), one_by_one(log, trained), Features())
     np.testing.assert_array_equal(moments.outputs.count[0], np.bincount(log.behavior[trained], minlength=4))
     for behavior in (0, 2, 3):
         own = trained[log.behavior[trained] == behavior]
@@ -96,10 +96,12 @@ def test_moments_are_those_of_each_behavior(log: Transitions):
 def test_blocks_change_no_moments(log: Transitions, monkeypatch: pytest.MonkeyPatch, block: int):
     trained = np.sort(np.random.default_rng(1).permutation(len(log))[:1100])
     features = SIGHTS[1]
-    whole = fit_normalizer(moments_of_behaviors(log, whole_of_one(log), trained, features))
+    whole = fit_normalizer(moments_of_behaviors(log, whole_of_one(log), one_by_one(log, trained), features))
     monkeypatch.setattr(normalizer, "ROWS_AT_ONCE", block)
     for x, y in zip(
-        fit_normalizer(moments_of_behaviors(log, whole_of_one(log), trained, features)), whole, strict=True
+        fit_normalizer(moments_of_behaviors(log, whole_of_one(log), one_by_one(log, trained), features)),
+        whole,
+        strict=True,
     ):
         np.testing.assert_allclose(x, y, rtol=2e-7)
 
@@ -107,5 +109,7 @@ def test_blocks_change_no_moments(log: Transitions, monkeypatch: pytest.MonkeyPa
 def test_rows_that_are_not_trained_on_count_for_nothing(log: Transitions):
     trained = np.flatnonzero(log.episode % 2 == 0)
     other = Transitions(**{**vars(log), "next_obs": np.where(log.episode[:, None] % 2, np.float32(1e9), log.next_obs)})
-    left, right = (moments_of_behaviors(data, whole_of_one(data), trained, SIGHTS[1]) for data in (log, other))
+    left, right = (
+        moments_of_behaviors(data, whole_of_one(data), one_by_one(data, trained), SIGHTS[1]) for data in (log, other)
+    )
     assert same_bits(left, right)

@@ -116,9 +116,9 @@ def test_they_resume_from_what_the_first_one_kept(together: dict[str, list[np.nd
 
 def test_rows_lie_alike_in_every_process() -> None:
     labels = np.zeros(10, np.int32)
-    length, place = Whole(labels, labels, ("a",), (3, 7), False).lie(4)
-    assert length == 8
-    np.testing.assert_array_equal(place, [0, 1, 2, *range(8, 15)])
+    whole = Whole(labels, labels, ("a",), (3, 7), False)
+    assert whole.rows_of_each(4) == 8
+    np.testing.assert_array_equal(whole.place(np.arange(10), 4), [0, 1, 2, *range(8, 15)])
 
 
 def test_a_process_that_nobody_meets_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

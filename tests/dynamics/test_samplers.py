@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from worldrex.data import Spans
 from worldrex.dynamics.samplers import Sampler, SamplerName, draw_rows, sampler_of
 
 SIZES = (500, 20, 80, 200)
@@ -15,11 +16,16 @@ BEHAVIOR = RNG.permutation(BEHAVIOR).astype(np.int32)
 ROWS = [np.arange(760), np.flatnonzero(BEHAVIOR[:760] != 2)]
 WEIGHTS = (1.0, 3.0, 6.0, 0.0)
 DRAWS = 100_000
-PLACE = np.arange(len(BEHAVIOR), dtype=np.int32)
+KEY = jax.random.key(5)
+
+
+def spans(rows: np.ndarray) -> Spans:
+    """The rows one by one."""
+    return Spans(rows, rows + 1, BEHAVIOR[rows])
 
 
 def sampler(name: SamplerName) -> Sampler:
-    return sampler_of(ROWS, BEHAVIOR, 4, name, WEIGHTS if name == "weighted" else (), PLACE)
+    return sampler_of([spans(rows) for rows in ROWS], 4, name, WEIGHTS if name == "weighted" else (), lambda rows: rows)
 
 
 def drawer(name: SamplerName, bootstrap: bool = False, batch: int = 2000) -> Callable[..., np.ndarray]:
@@ -90,6 +96,24 @@ def test_a_bootstrap_is_one_resampled_log_for_each_network(name: SamplerName):
         np.testing.assert_allclose(by_behavior, 0.25, atol=0.01)
 
 
+def test_ranges_are_drawn_as_their_rows_are():
+    """Whole episodes, some of which touch, and two folds of different numbers of ranges."""
+    begin = np.sort(RNG.choice(99, 30, replace=False)) * 10
+    behavior = (np.arange(30) % 4).astype(np.int32)
+    ranges = [Spans(begin, begin + 10, behavior), Spans(begin[:7], begin[:7] + 5, behavior[:7])]
+    one_by_one = [Spans(rows.rows(), rows.rows() + 1, rows.behavior.repeat(rows.stop - rows.start)) for rows in ranges]
+    for name in ("natural", "balanced"):
+        drawn = []
+        for folds in (ranges, one_by_one):
+            own = jax.tree.map(jnp.asarray, sampler_of(folds, 4, name, (), lambda rows: rows + 3))
+            draw = jax.jit(lambda fold, own=own, name=name: draw_rows(own, fold, jnp.int32(0), 500, name, key=KEY))
+            drawn.append([np.asarray(draw(jnp.int32(fold))) for fold in range(2)])
+        for fold in range(2):
+            np.testing.assert_array_equal(drawn[0][fold], drawn[1][fold])
+            assert set(drawn[0][fold]) <= set(ranges[fold].rows() + 3)
+    assert sampler_of(ranges, 4, "natural", (), lambda rows: rows).row.shape[1] < 30
+
+
 def test_the_natural_draw_without_a_bootstrap_misses_no_record():
     assert len(np.unique(drawer("natural")())) == 760
 
@@ -97,10 +121,11 @@ def test_the_natural_draw_without_a_bootstrap_misses_no_record():
 def test_rounding_never_draws_a_behavior_without_rows():
     """Shares that add up to a little less than 1 in float32, and the last behaviors are empty."""
     behavior = np.arange(7, dtype=np.int32).repeat(3)
-    own = sampler_of([np.arange(21)], behavior, 9, "balanced", (), np.arange(21, dtype=np.int32))
+    rows = np.arange(21)
+    own = sampler_of([Spans(rows, rows + 1, behavior)], 9, "balanced", (), lambda rows: rows)
     own = jax.tree.map(jnp.asarray, own)
     short = own._replace(share=own.share * jnp.float32(0.9))
-    rows = jax.jit(lambda key: draw_rows(short, jnp.int32(0), jnp.int32(0), 5000, "balanced", key=key))
-    drawn = np.asarray(rows(jax.random.key(0)))
+    draw = jax.jit(lambda key: draw_rows(short, jnp.int32(0), jnp.int32(0), 5000, "balanced", key=key))
+    drawn = np.asarray(draw(jax.random.key(0)))
     assert drawn.max() < 21
     assert len(np.unique(drawn)) == 21

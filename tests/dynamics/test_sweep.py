@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.dynamics.conftest import COMPANY, SMALL, TARGET, Company, Stepper, arrays, optimized, same_bits
+from tests.dynamics.conftest import COMPANY, SMALL, TARGET, Company, Stepper, arrays, one_by_one, optimized, same_bits
 from worldrex.data import Transitions, holdout
 from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, fit_runs, layout, sweep, train
 from worldrex.dynamics.features import Features
@@ -118,7 +118,7 @@ def test_whole_behaviors_that_are_held_out_touch_no_training_and_choose_the_elit
 
 def test_each_run_has_the_normalizer_of_its_own_training_records(log: Transitions, company: Company):
     rows, _ = holdout(log, SMALL.holdout, seed=SMALL.seed)
-    moments = moments_of_behaviors(log, whole_of_one(log), rows, Features())
+    moments = moments_of_behaviors(log, whole_of_one(log), one_by_one(log, rows), Features())
     for number, run in enumerate(COMPANY):
         own = rows if run.left_out is None else rows[log.behavior[rows] != run.left_out]
         inputs = np.column_stack([log.obs, log.action])[own].astype(np.float64)

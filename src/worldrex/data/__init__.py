@@ -6,10 +6,11 @@ from worldrex.data.collect import CollectConfig, collect, collect_from
 from worldrex.data.columns import from_columns
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description, describe
 from worldrex.data.findings import Finding
+from worldrex.data.mapped import expect_random, read_mapped, resident, write_mapped
 from worldrex.data.options import ActionBounds, LoadOptions
 from worldrex.data.page import render_page
-from worldrex.data.readers import load, load_unchecked
-from worldrex.data.split import Labels, holdout, leave_one_out
+from worldrex.data.readers import load, load_each, load_unchecked
+from worldrex.data.split import Labels, Spans, holdout, holdout_spans, leave_one_out
 from worldrex.data.tables import render
 from worldrex.data.transitions import DataError, Transitions, aligned, concatenate
 from worldrex.data.validate import require_valid, validate
@@ -27,21 +28,28 @@ __all__ = [
     "Finding",
     "Labels",
     "LoadOptions",
+    "Spans",
     "Transitions",
     "aligned",
     "collect",
     "collect_from",
     "concatenate",
     "describe",
+    "expect_random",
     "from_columns",
     "holdout",
+    "holdout_spans",
     "leave_one_out",
     "load",
+    "load_each",
     "load_unchecked",
+    "read_mapped",
     "render",
     "render_page",
     "require_valid",
+    "resident",
     "validate",
+    "write_mapped",
     "write_minari",
 ]
 

@@ -71,7 +71,7 @@ class Transitions:
         """CRC-32 of all records: whether two logs are the same, to the bit."""
         checksum = 0
         for column in COLUMNS:
-            checksum = zlib.crc32(getattr(self, column).tobytes(), checksum)
+            checksum = zlib.crc32(np.ascontiguousarray(getattr(self, column)).reshape(-1).view(np.uint8).data, checksum)
         return checksum
 
     def save(self, path: str | os.PathLike[str]) -> None:

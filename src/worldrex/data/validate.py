@@ -10,6 +10,7 @@ from worldrex.data.cautions import Cautions
 from worldrex.data.columns import check_columns
 from worldrex.data.continuity import Continuity, find_breaks
 from worldrex.data.findings import Finding, raise_errors
+from worldrex.data.mapped import maps_of
 from worldrex.data.options import ActionBounds
 from worldrex.data.pieces import Pieces, find_scattered
 from worldrex.data.ranges import Ranges, find_infinite
@@ -58,7 +59,12 @@ def validate(data: Transitions, bounds: ActionBounds | None = None) -> list[Find
 
 
 def require_valid(data: Transitions, *, source: str = "the data", bounds: ActionBounds | None = None) -> None:
-    """Raise one DataError that tells all errors of `data`, calling it `source`; warnings raise nothing."""
+    """Raise one DataError that tells all errors of `data`, calling it `source`; warnings raise nothing.
+
+    A log that lies on disk was checked before it was written there.
+    """
+    if maps_of(data):
+        return
     raise_errors(_check_structure(data), source)
     ranges, pieces, continuity = Ranges(data), Pieces(data), Continuity()
     scan(data, ranges, pieces, continuity)

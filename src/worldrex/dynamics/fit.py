@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from worldrex.data import Transitions, require_valid
+from worldrex.data import Transitions, require_valid, resident
 from worldrex.dynamics.model import WorldModel
 from worldrex.dynamics.selection import elites_of
 from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty
@@ -50,7 +50,8 @@ def fit_runs(
     report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None, **more: Any,
 ) -> tuple[list[WorldModel], Sweep]:  # fmt: skip
     """A model for each run, all trained as one program on the same records in the same order."""
-    sweep = train(data, runs, config, report=report, tick=tick, **more)
+    with resident(data):
+        sweep = train(data, runs, config, report=report, tick=tick, **more)
     return [model_of_run(sweep, number, run, data, config) for number, run in enumerate(runs)], sweep
 
 

@@ -1,6 +1,7 @@
 """Where everything of a sweep lies: the log's tables, each network's assignment, and the devices that hold them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Bool, Int, Int32
 
-from worldrex.data import Labels, Transitions, aligned, holdout
+from worldrex.data import Labels, Spans, Transitions, aligned, holdout_spans
 from worldrex.dynamics.errors import TrainingError
 from worldrex.dynamics.features import first_of_episode
 from worldrex.dynamics.normalizer import ROWS_AT_ONCE, fit_normalizer, moments_of_behaviors
@@ -19,6 +20,7 @@ from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty
 from worldrex.dynamics.tables import RECORD_AXIS, Tables
 from worldrex.dynamics.training import Assignment
 
+MOST_JUDGED = 2**17
 BLOCK = 4096  # held-out records judged at once: bounds the memory
 
 
@@ -66,19 +68,19 @@ def tables_of(
     """
     whole = whole or whole_of_one(data)
     _require_finite_changes(data)
-    train_rows, holdout_rows = split_of(whole, config)
+    train, held_out = spans_of(whole, config)
 
-    def rows_of(rows: np.ndarray, fold: int | None) -> np.ndarray:
-        kept = rows if fold is None else rows[whole.behavior[rows] != fold]
+    def but_of(spans: Spans, fold: int | None) -> Spans:
+        kept = spans if fold is None else spans.where(spans.behavior != fold)
         if not len(kept):
             raise TrainingError(f"no records are left when {whole.behavior_names[fold or 0]!r} is left out")
         return kept
 
-    kept = [rows_of(train_rows, fold) for fold in folds]
-    held = [rows_of(holdout_rows, fold) for fold in folds]
+    kept = [but_of(train, fold) for fold in folds]
+    held = [_judged(but_of(held_out, fold)) for fold in folds]
     learned = config.termination == "learned" and whole.ends
-    length, place = whole.lie(shards)
-    of_behavior = moments_of_behaviors(data, whole, train_rows, config.features)
+    length = whole.rows_of_each(shards)
+    of_behavior = moments_of_behaviors(data, whole, train, config.features)
     normalizers = [fit_normalizer(of_behavior, leaving_out=fold) for fold in folds]
     own = whole.own
 
@@ -94,20 +96,38 @@ def tables_of(
         reward=column(data.reward),
         terminated=column(data.terminated) if learned else None,
         behavior=column(whole.behavior[own]),
-        first=None if first is None else column(place[own][first]),
+        first=None if first is None else column(whole.place(first + own.start, shards).astype(np.int32)),
         sampler=sampler_of(
-            kept, whole.behavior, whole.num_behaviors, config.sampler, config.behavior_weights or (), place
+            kept,
+            whole.num_behaviors,
+            config.sampler,
+            config.behavior_weights or (),
+            partial(whole.place, shards=shards),
         ),
         normalizer=jax.tree.map(lambda *x: np.stack(x), *normalizers),
         baseline=np.asarray(config.baselines or np.zeros(whole.num_behaviors), np.float32),
     )
-    return tables, Holdout(_blocks([place[rows] for rows in held]), np.array([len(rows) for rows in held], np.int32))
+    return tables, Holdout(
+        _blocks([whole.place(rows, shards) for rows in held]), np.array([len(rows) for rows in held], np.int32)
+    )
+
+
+def spans_of(labels: Labels, config: TrainConfig) -> tuple[Spans, Spans]:
+    """The rows of a log to train on, and those held out."""
+    behaviors = [labels.behavior_names.index(name) for name in config.held_out_behaviors or ()]
+    return holdout_spans(labels, config.holdout, seed=config.seed, behaviors=behaviors)
 
 
 def split_of(labels: Labels, config: TrainConfig) -> tuple[Int[np.ndarray, " train"], Int[np.ndarray, " holdout"]]:
-    """The rows of a log to train on, and those held out."""
-    behaviors = [labels.behavior_names.index(name) for name in config.held_out_behaviors or ()]
-    return holdout(labels, config.holdout, seed=config.seed, behaviors=behaviors)
+    """As `spans_of`, as row numbers."""
+    train, held_out = spans_of(labels, config)
+    return train.rows(), held_out.rows()
+
+
+def _judged(held_out: Spans) -> Int[np.ndarray, " row"]:
+    """The held-out rows that evaluations judge by: all, or of very many as many as tell enough, evenly chosen."""
+    count = len(held_out)
+    return held_out.at(np.arange(min(count, MOST_JUDGED)) * count // min(count, MOST_JUDGED))
 
 
 def _require_finite_changes(data: Transitions) -> None:

@@ -4,10 +4,10 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float32, Int
+from jaxtyping import Array, Float32
 
 from worldrex import risk
-from worldrex.data import Transitions
+from worldrex.data import Spans, Transitions
 from worldrex.dynamics.features import Features, first_of_episode
 from worldrex.dynamics.processes import Whole, merged
 
@@ -30,20 +30,18 @@ class Columns(NamedTuple):
     outputs: risk.Moments
 
 
-def moments_of_behaviors(
-    data: Transitions, whole: Whole, rows: Int[np.ndarray, " train"], features: Features
-) -> Columns:
+def moments_of_behaviors(data: Transitions, whole: Whole, rows: Spans, features: Features) -> Columns:
     """The moments of all columns under each behavior, over the rows of the whole log that are trained on.
 
-    **Arguments:** this process's part of the log, `data`; ascending `rows` of the `whole` log.
+    **Arguments:** this process's part of the log, `data`; `rows` of the `whole` log.
     """
-    own = rows[(rows >= whole.own.start) & (rows < whole.own.stop)] - whole.own.start
+    own = rows.where((rows.start >= whole.own.start) & (rows.start < whole.own.stop))
     behavior = whole.behavior[whole.own]
-    first = first_of_episode(data.episode)
+    first = first_of_episode(data.episode) if features.history > 1 else np.zeros(0, np.int32)
     found: Columns | None = None
     # At least once, so that a process without training rows tells its zeros.
     for start in range(0, max(len(own), 1), ROWS_AT_ONCE):
-        block = own[start : start + ROWS_AT_ONCE]
+        block = own.at(np.arange(start, min(start + ROWS_AT_ONCE, len(own)))) - whole.own.start
         obs, action = features.past(data, block, first)
         inputs = features.inputs(obs, action).astype(np.float64)
         outputs = features.outputs(data.obs[block], data.next_obs[block], data.reward[block]).astype(np.float64)

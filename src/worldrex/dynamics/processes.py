@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Sharding
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 from safetensors.numpy import load
 from safetensors.numpy import save as serialize
 
@@ -43,12 +43,16 @@ class Whole(NamedTuple):
         start = sum(self.parts[:place])
         return slice(start, start + self.parts[place])
 
-    def lie(self, shards: int) -> tuple[int, Int32[np.ndarray, " record"]]:
-        """How many rows of the tables each process has, as many as every other, and the row of each record."""
+    def rows_of_each(self, shards: int) -> int:
+        """How many rows of the tables each process has: as many as every other."""
         alike = shards // len(self.parts)
-        length = -(-max(self.parts) // alike) * alike
-        starts = [np.arange(count, dtype=np.int32) + number * length for number, count in enumerate(self.parts)]
-        return length, np.concatenate(starts)
+        return -(-max(self.parts) // alike) * alike
+
+    def place(self, rows: Int[np.ndarray, " row"], shards: int) -> Int[np.ndarray, " row"]:
+        """Where these records lie in the tables."""
+        begins = np.cumsum((0, *self.parts[:-1]))
+        process = np.searchsorted(begins, rows, side="right") - 1
+        return rows - begins[process] + process * self.rows_of_each(shards)
 
 
 def connect(coordinator: str, processes: int, process: int) -> None:

@@ -1,5 +1,6 @@
 """Which records a mini-batch holds: a function of the network's key and the step, so that a resumed run draws the same."""
 
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -7,17 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int, Int32, PRNGKeyArray, UInt32
 
+from worldrex.data import Spans
+
+Place = Callable[[np.ndarray], np.ndarray]
 SamplerName = Literal["natural", "balanced", "weighted"]
 
 
 class Sampler(NamedTuple):
-    """The training rows of each fold, ordered by behavior, and how often each behavior is drawn."""
+    """The training rows of each fold, as ranges ordered by behavior, and how often each behavior is drawn."""
 
-    rows: Int32[Array | np.ndarray, "fold train"]
+    row: Int32[Array | np.ndarray, "fold span"]
+    """Where each range begins in the tables."""
+    before: UInt32[Array | np.ndarray, "fold span"]
+    """Number of training rows before it; after the last range the largest number there is."""
     number: UInt32[Array | np.ndarray, " fold"]
     """Number of rows of each fold."""
     first: UInt32[Array | np.ndarray, "fold group"]
-    """Where each behavior's rows begin in `rows`."""
+    """How many rows of other behaviors come before each behavior's."""
     size: UInt32[Array | np.ndarray, "fold group"]
     """Number of each behavior's rows."""
     share: Float32[Array | np.ndarray, "fold group"]
@@ -25,33 +32,44 @@ class Sampler(NamedTuple):
 
 
 def sampler_of(
-    rows: list[np.ndarray], behavior: np.ndarray, num_groups: int, name: SamplerName, weights: tuple[float, ...],
-    place: np.ndarray,
-) -> Sampler:  # fmt: skip
-    """The sampler over these rows of each fold, on the host.
+    folds: Sequence[Spans], num_groups: int, name: SamplerName, weights: tuple[float, ...], place: Place
+) -> Sampler:
+    """The sampler over the training rows of each fold, on the host.
 
-    **Arguments:** ascending `rows` of each fold; `behavior` of every record; `weights` of the behaviors, for "weighted";
-    `place` of every record in the tables.
+    **Arguments:** the rows of each of the `folds`; `weights` of the behaviors, for "weighted"; `place` tells where rows
+    of the log lie in the tables.
     """
-    longest = max(map(len, rows))
-    table = np.zeros((len(rows), longest), np.int32)
-    size = np.zeros((len(rows), num_groups), np.uint32)
-    share = np.zeros((len(rows), num_groups), np.float64)
-    for fold, own in enumerate(rows):
+    size = np.zeros((len(folds), num_groups), np.uint32)
+    share = np.zeros((len(folds), num_groups), np.float64)
+    starts, lengths = [], []
+    for fold, spans in enumerate(folds):
         # The natural sampler keeps the rows' order, the others need each behavior's rows side by side.
-        ordered = own if name == "natural" else own[np.argsort(behavior[own], kind="stable")]
-        table[fold, : len(own)] = place[ordered]
-        size[fold] = np.bincount(behavior[own], minlength=num_groups)
+        ordered = spans if name == "natural" else spans.where(np.argsort(spans.behavior, kind="stable"))
+        start, length = _joined(place(ordered.start), ordered)
+        starts.append(start)
+        lengths.append(length)
+        size[fold] = np.bincount(spans.behavior, weights=spans.stop - spans.start, minlength=num_groups)
         wanted = (size[fold] > 0) * (np.array(weights) if name == "weighted" else np.ones(num_groups))
         share[fold] = np.cumsum(wanted / max(wanted.sum(), np.finfo(float).tiny))
-    first = np.cumsum(size, axis=1) - size
-    return Sampler(
-        table,
-        np.array([len(own) for own in rows], np.uint32),
-        first.astype(np.uint32),
-        size,
-        share.astype(np.float32),
-    )
+    most = max(map(len, starts))
+    row = np.zeros((len(folds), most), np.int32)
+    before = np.full((len(folds), most), np.iinfo(np.uint32).max, np.uint32)
+    for fold, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        row[fold, : len(start)] = start
+        before[fold, : len(start)] = np.cumsum(length) - length
+    first = np.cumsum(size, axis=1, dtype=np.uint32) - size
+    return Sampler(row, before, size.sum(1, dtype=np.uint32), first, size, share.astype(np.float32))
+
+
+def _joined(
+    start: Int[np.ndarray, " span"], spans: Spans
+) -> tuple[Int[np.ndarray, " range"], Int[np.ndarray, " range"]]:
+    """First row and length of the spans in the tables, those that touch made one: fewer to search."""
+    length = spans.stop - spans.start
+    new = np.ones(len(start), bool)
+    new[1:] = start[1:] != start[:-1] + length[:-1]
+    begin = np.flatnonzero(new)
+    return start[begin], np.add.reduceat(length, begin)
 
 
 def draw_rows(
@@ -83,4 +101,6 @@ def draw_rows(
         resampled = jax.random.fold_in(key, 2**30)
         again = jax.vmap(lambda i: jax.random.bits(jax.random.fold_in(resampled, i), (), jnp.uint32))(first + place)
         place = again % size
-    return sampler.rows[fold, (first + place).astype(jnp.int32)]
+    place = first + place
+    span = jnp.searchsorted(sampler.before[fold], place, side="right") - 1
+    return sampler.row[fold, span] + (place - sampler.before[fold, span]).astype(jnp.int32)

@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float32, Int
 
-from worldrex.data import Transitions
+from worldrex.data import Transitions, expect_random
 from worldrex.dynamics.checkpoint import Position, newest, write
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.errors import TrainingError
@@ -126,6 +126,7 @@ def train(
     host, held = tables_of(data, folds, config, devices_per_batch, whole=whole)
     spec = jax.tree.map(lambda s: NamedSharding(mesh, s), tables_spec(host, devices_per_batch))
     tables, held = spread_parts(host, spec), spread(held, everywhere)
+    expect_random(data)
     assignments = spread(assignments_of(runs, folds, penalties, config, mesh.shape[NETWORK_AXIS]), place)
     count = assignments.fold.shape[0]
     per_device = count // mesh.shape[NETWORK_AXIS]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from worldrex.data import DataError, Transitions, require_valid
+from worldrex.data import DataError, Transitions, require_valid, resident
 from worldrex.dynamics import (
     Progress,
     Run,
@@ -126,7 +126,8 @@ def crossval(
         for seed in seeds
     ]
     tell = None if report is None else lambda progress: report(progress, runs)
-    sweep = train(data, runs, config, report=tell, tick=tick, **more)
+    with resident(data):
+        sweep = train(data, runs, config, report=tell, tick=tick, **more)
     scale = output_scale(data, config.features.angles)
     # Every model on every record that it did not learn from: the behavior left out, and held-out episodes of the others.
     rows, left_out = [], []

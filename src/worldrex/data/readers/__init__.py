@@ -10,6 +10,7 @@ from worldrex.data.behaviors_of import require_one_source
 from worldrex.data.columns import from_columns
 from worldrex.data.episode_ends import Completed, complete_next_obs
 from worldrex.data.findings import Finding, plural, quote, raise_errors, some_of
+from worldrex.data.mapped import read_mapped
 from worldrex.data.options import LoadOptions, with_cycle
 from worldrex.data.readers.frames import Frame, read_frame, read_mapping
 from worldrex.data.readers.reading import Reading
@@ -19,6 +20,7 @@ from worldrex.data.transitions import DataError, Transitions, concatenate
 from worldrex.data.validate import require_valid
 from worldrex.data.wide_columns import unused
 
+Found = Path | Mapping[str, Any] | Frame
 Log = str | os.PathLike[str] | Mapping[str, Any] | Frame
 
 
@@ -51,6 +53,15 @@ def load(
     return _load(logs, with_cycle(options, behavior_cycle), say, None, checked=True, part=part)
 
 
+def load_each(
+    *logs: Log, options: LoadOptions | None = None, say: Callable[[str], None] | None = None
+) -> Iterator[Transitions]:
+    """As `load`, one log after the other: what is done with the first is done before the second is read."""
+    given = _given(logs, options or LoadOptions())
+    for log, name in given:
+        yield _read_one(log, name, len(given), options or LoadOptions(), say, None, checked=True)
+
+
 def load_unchecked(
     *logs: Log,
     behavior_cycle: int | None = None,
@@ -69,33 +80,59 @@ def _load(
     logs: tuple[Log, ...], options: LoadOptions, say: Callable[[str], None] | None,
     found: Callable[[Finding], None] | None, *, checked: bool, part: tuple[int, int] = (0, 1),
 ) -> Transitions:  # fmt: skip
+    given = _given(logs, options)
+    chosen = _part_of(given, *part)
+    mapped = [log for log, _ in chosen if isinstance(log, Path) and recognize(log) == "mapped"]
+    if mapped:
+        return _in_place(mapped[0], len(chosen), options, say)
+    parts = [_read_one(log, name, len(given), options, say, found, checked=checked) for log, name in chosen]
+    return parts[0] if len(parts) == 1 else concatenate(parts)
+
+
+def _given(logs: tuple[Log, ...], options: LoadOptions) -> list[tuple[Found, str]]:
+    """Each log, and what it is called."""
     given = [found for log in logs for found in _found(log)]
     if not given:
         raise DataError("no file was given. worldrex needs at least one file of logged transitions.")
     require_one_source(options, len(given))
-    parts = []
-    for log, name in _part_of(list(zip(given, _names(given), strict=True)), *part):
-        source = repr(str(log)) if isinstance(log, Path) else "the data" if len(given) == 1 else f"the data of {name!r}"
-        reading = _read(log, options, source)
-        completed = complete_next_obs(reading.columns, source=source, parts=reading.parts)
-        read = from_columns(
-            completed.columns,
-            source=source,
-            unlabeled=reading.name or name,
-            options=options,
-            parts=completed.parts,
+    return list(zip(given, _names(given), strict=True))
+
+
+def _read_one(
+    log: Found, name: str, together: int, options: LoadOptions, say: Callable[[str], None] | None,
+    found: Callable[[Finding], None] | None, *, checked: bool,
+) -> Transitions:  # fmt: skip
+    source = repr(str(log)) if isinstance(log, Path) else "the data" if together == 1 else f"the data of {name!r}"
+    reading = _read(log, options, source)
+    completed = complete_next_obs(reading.columns, source=source, parts=reading.parts)
+    read = from_columns(
+        completed.columns, source=source, unlabeled=reading.name or name, options=options, parts=completed.parts
+    )
+    if say is not None:
+        say(f"{log if isinstance(log, Path) else 'in memory'}: {_in_words(reading, completed, len(read))}")
+    disorder = find_disorder(reading.columns, reading.parts, source)
+    if found is not None:
+        for finding in disorder:
+            found(finding)
+    if checked:
+        raise_errors(disorder, source)
+        require_valid(read, source=source, bounds=options.action_bounds)
+    return read
+
+
+def _in_place(path: Path, together: int, options: LoadOptions, say: Callable[[str], None] | None) -> Transitions:
+    """A log that `worldrex convert` wrote, its columns where they lie."""
+    given = ", ".join(name for name, value in options.settings().items() if value is not None)
+    if together > 1 or given:
+        came = f"{together} logs at once" if together > 1 else given
+        raise DataError(
+            f"{str(path)!r} is used where it lies on disk, and there came {came}. worldrex needs such a log by itself, its "
+            "behaviors named: give all logs, and what says their behaviors, to `worldrex convert`."
         )
-        if say is not None:
-            say(f"{log if isinstance(log, Path) else 'in memory'}: {_in_words(reading, completed, len(read))}")
-        disorder = find_disorder(reading.columns, reading.parts, source)
-        if found is not None:
-            for finding in disorder:
-                found(finding)
-        if checked:
-            raise_errors(disorder, source)
-            require_valid(read, source=source, bounds=options.action_bounds)
-        parts.append(read)
-    return parts[0] if len(parts) == 1 else concatenate(parts)
+    data = read_mapped(path)
+    if say is not None:
+        say(f"{path}: a converted log, used where it lies, {plural(len(data), 'record')}")
+    return data
 
 
 T = TypeVar("T")
@@ -110,7 +147,7 @@ def _part_of(logs: list[T], number: int, of: int) -> list[T]:
     return logs[number * len(logs) // of : (number + 1) * len(logs) // of]
 
 
-def _found(log: Log) -> Iterator[Path | Mapping[str, Any] | Frame]:
+def _found(log: Log) -> Iterator[Found]:
     """A log's path, or the log itself where it is in memory; of a folder of Minari data sets, each of them."""
     if isinstance(log, Mapping | Frame):
         yield log
@@ -122,13 +159,13 @@ def _found(log: Log) -> Iterator[Path | Mapping[str, Any] | Frame]:
     yield from find_logs(os.fspath(log))
 
 
-def _read(log: Path | Mapping[str, Any] | Frame, options: LoadOptions, source: str) -> Reading:
+def _read(log: Found, options: LoadOptions, source: str) -> Reading:
     if isinstance(log, Path):
         return reader(recognize(log))(log, options)
     return read_mapping(log, options, source) if isinstance(log, Mapping) else read_frame(log, options, source)
 
 
-def _names(logs: list[Path | Mapping[str, Any] | Frame]) -> list[str]:
+def _names(logs: list[Found]) -> list[str]:
     """What each log, and its behavior if nothing else names one, is called. Raises DataError for a path twice."""
     paths = [log for log in logs if isinstance(log, Path)]
     for path, times in Counter(os.path.realpath(path) for path in paths).items():

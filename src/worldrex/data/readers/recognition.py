@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
+from worldrex.data import mapped
 from worldrex.data.findings import quote, some_of
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers import csv, minari_folders, npy, npz, parquet
@@ -13,7 +14,7 @@ from worldrex.data.readers.folders import files_under
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
 
-Kind = Literal["parquet", "npz", "npy", "hdf5", "minari", "lerobot", "csv"]
+Kind = Literal["mapped", "parquet", "npz", "npy", "hdf5", "minari", "lerobot", "csv"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 FORMATS = "Parquet, CSV, NPZ, a flat NPY matrix, HDF5 (D4RL), Minari or LeRobot"
@@ -76,6 +77,8 @@ def recognize(path: Path) -> Kind:
 
 
 def _recognize_folder(path: Path) -> Kind:
+    if (path / mapped.FILE).exists():
+        return "mapped"
     if (path / "meta" / "info.json").exists():
         return "lerobot"
     if (path / "data" / minari_folders.FILE).exists() or (path / minari_folders.FILE).exists():
