@@ -18,7 +18,7 @@ def find_copies(data: Transitions) -> list[Finding]:
     names = [f"obs[:, {i}]" for i in range(data.obs.shape[1])]
     names += [f"action[:, {i}]" for i in range(data.action.shape[1])]
     findings = []
-    pairs = [(source, target) for source, target in _equal_columns(inputs, data.next_obs) if source != target]
+    pairs = [(source, target) for source, target in equal_columns(inputs, data.next_obs) if source != target]
     targets = {target for _, target in pairs}
     if targets:
         told = some_of([f"next_obs[:, {target}] = {names[source]}" for source, target in pairs], 3)
@@ -33,7 +33,7 @@ def find_copies(data: Transitions) -> list[Finding]:
                 "to predict; otherwise the input tells the future: remove it.",
             )
         )
-    copies = [names[source] for source, _ in _equal_columns(inputs, data.reward[:, None])]
+    copies = [names[source] for source, _ in equal_columns(inputs, data.reward[:, None])]
     if copies:
         findings.append(
             Finding(
@@ -48,7 +48,7 @@ def find_copies(data: Transitions) -> list[Finding]:
     return findings
 
 
-def _equal_columns(
+def equal_columns(
     inputs: Float32[np.ndarray, "record input"], targets: Float32[np.ndarray, "record target"]
 ) -> list[tuple[int, int]]:
     """Pairs (input, target) of columns that agree in every record and are not constant."""
