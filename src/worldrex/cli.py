@@ -16,6 +16,7 @@ VERBS = {
     "run": "everything below on a task or on your logs, in order, to a report",
     "collect": "run a task's behaviors and log them",
     "describe": "what is in a log: columns, behaviors, episodes, ranges, problems",
+    "label": "infer the behaviors of a log that does not name them",
     "crossval": "leave one behavior out and choose the penalty's weight",
     "fit": "fit one world model",
     "score": "a model's risk under each behavior of a log",

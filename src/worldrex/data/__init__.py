@@ -6,6 +6,9 @@ from worldrex.data.collect import CollectConfig, collect, collect_from
 from worldrex.data.columns import from_columns
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description, describe
 from worldrex.data.findings import Finding
+from worldrex.data.label import LabelConfig, Labeling, agreement, label
+from worldrex.data.label_search import Candidate
+from worldrex.data.label_tables import render_labeling, write_labels
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers import load, load_unchecked
 from worldrex.data.split import Labels, holdout, leave_one_out
@@ -18,14 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BehaviorSummary",
+    "Candidate",
     "CollectConfig",
     "ColumnSummary",
     "DataError",
     "Description",
     "Finding",
+    "LabelConfig",
+    "Labeling",
     "Labels",
     "LoadOptions",
     "Transitions",
+    "agreement",
     "aligned",
     "collect",
     "collect_from",
@@ -33,12 +40,15 @@ __all__ = [
     "describe",
     "from_columns",
     "holdout",
+    "label",
     "leave_one_out",
     "load",
     "load_unchecked",
     "render",
+    "render_labeling",
     "require_valid",
     "validate",
+    "write_labels",
     "write_minari",
 ]
 

@@ -33,10 +33,10 @@ class Scale(NamedTuple):
 
 
 class EpisodeSums(NamedTuple):
-    """All that a linear Gaussian model needs of each episode, however long it is.
+    """All that a linear Gaussian model needs of each episode, however long it is; z = (features, actions).
 
     Arguments:
-        products: sum over the episode's steps of z zᵀ, where z = (features, actions).
+        products: sum over the episode's steps of z zᵀ.
         steps: number of steps.
         width: number of features, the constant included.
     """
@@ -79,6 +79,11 @@ class View:
         raw = _raw(self.obs(data.obs[rows][:, self.kept].astype(np.float64)), self.basis)
         seen = np.clip((raw - self.raw_mean) @ self.axes, -CLIPPED, CLIPPED)
         return np.concatenate([np.ones((len(seen), 1)), seen], axis=1)
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return 1 + self.axes.shape[1]
 
     def actions(self, data: Transitions, rows: slice) -> Float[np.ndarray, "record output"]:
         """Scaled actions; a choice among a few values as one indicator for each value but the first."""
@@ -125,13 +130,13 @@ def episode_bounds(data: Transitions) -> tuple[Int[np.ndarray, " episode"], Int[
 
 def sum_episodes(data: Transitions, bounds: Int[np.ndarray, " bound"], seen: View) -> EpisodeSums:
     """The sums of every episode of `data` as `seen` has it."""
-    width = 1 + seen.axes.shape[1]
-    size = width + len(seen.action.center)
-    products = np.zeros((len(bounds) - 1, size, size))
+    size = seen.width + len(seen.action.center)
+    steps = np.diff(bounds).astype(np.float64)
+    products = np.zeros((len(steps), size, size))
     for episode, rows in _blocks(bounds):
         z = np.concatenate([seen.features(data, rows), seen.actions(data, rows)], axis=1)
         products[episode] += z.T @ z
-    return EpisodeSums(products, np.diff(bounds).astype(np.float64), width)
+    return EpisodeSums(products, steps, seen.width)
 
 
 def _blocks(bounds: Int[np.ndarray, " bound"]) -> Iterator[tuple[int, slice]]:

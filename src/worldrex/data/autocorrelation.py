@@ -32,4 +32,4 @@ def steps_per_independent_one(residuals: Iterable[Float[np.ndarray, "step output
         if pair <= 0:
             break
         total += 2 * pair
-    return max(total, 1.0)
+    return float(max(total, 1.0))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,12 +11,12 @@ from scipy.special import logsumexp, softmax
 
 from worldrex.data.action_models import Basis, episode_bounds, sum_episodes
 from worldrex.data.findings import plural
-from worldrex.data.label_search import FOLDS, Candidate, best_search, choose, sharpness
+from worldrex.data.label_search import FOLDS, STRICT, Candidate, best_search, choose, sharpness
 from worldrex.data.mixture import joint_log_likelihoods
 from worldrex.data.transitions import DataError, Transitions
 from worldrex.data.validate import require_valid
 
-MOST_EPISODES = 2000  # that are fitted to; all are labeled
+MOST_EPISODES = 500  # that are fitted to; all are labeled
 SURE = 0.95
 
 Progress = Callable[[int, int], None]
@@ -45,7 +46,7 @@ class Labeling:
     Arguments:
         episodes: number of each episode, in the order of the log.
         behavior: the most probable one of each; numbered in the order in which they first appear.
-        posterior: p(behavior | the episode's actions and obs).
+        posterior: p(behavior | the episode's actions and obs), under the mixture with tau.
         log_likelihood: of each episode under the mixture, in nats and effective steps.
         mean_action: of the records of each behavior.
         candidates: the numbers of behaviors that were tried.
@@ -72,6 +73,12 @@ class Labeling:
         return self.posterior.shape[1]
 
     @property
+    def several(self) -> bool:
+        """Whether held-out episodes are evidence for more than one behavior, by more than three standard errors."""
+        one = [candidate for candidate in self.candidates if candidate.behaviors == 1]
+        return self.num_behaviors > 1 and not any(only.behind <= STRICT * only.behind_error for only in one)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of the behaviors."""
         return tuple(f"behavior {number}" for number in range(self.num_behaviors))
@@ -85,6 +92,23 @@ class Labeling:
     def entropy(self) -> Float[np.ndarray, " episode"]:
         """Of each episode's posterior, in nats: 0 where it is sure."""
         return -(self.posterior * np.log(np.maximum(self.posterior, 1e-300))).sum(1)
+
+    def to_json(self) -> dict[str, Any]:
+        """What was found, without the posteriors, for `json.dumps`."""
+        counts = np.bincount(self.behavior, minlength=self.num_behaviors)
+        return {
+            "behaviors": [
+                {"name": name, "episodes": int(count), "mean_action": mean.tolist()}
+                for name, count, mean in zip(self.names, counts, self.mean_action, strict=True)
+            ],
+            "several": self.several,
+            "sure": float(self.sure.mean()),
+            "candidates": [candidate._asdict() for candidate in self.candidates],
+            "basis": self.basis,
+            "own_actions": self.own_actions.tolist(),
+            "steps_per_independent": self.steps_per_independent,
+            "episodes_fitted": self.episodes_fitted,
+        }
 
     def labeled(self, data: Transitions) -> Transitions:
         """`data` with these behaviors for its own.
@@ -106,9 +130,9 @@ def label(data: Transitions, config: LabelConfig | None = None, *, progress: Pro
 
         p(episode) = sum_k share_k prod_t N(action_t; B_kᵀ features(obs_t), covariance_k) ** (1 / tau)
 
-    fitted by EM from several starts. tau is the autocorrelation time of the residuals, so that steps which repeat each
-    other count once. The number of behaviors is the smallest whose log-likelihood of held-out episodes is within one
-    standard error (of the paired difference) of the best; so is the choice between obs and obs with their squares.
+    fitted by EM from several starts; tau is the autocorrelation time of the residuals, so that steps that repeat each
+    other count once. The number of behaviors is the smallest whose log-likelihood of held-out episodes is within three
+    standard errors (of the paired difference) of the best; features are linear in obs unless squares are better by more.
 
     Arguments:
         data: checked records.

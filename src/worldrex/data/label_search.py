@@ -15,6 +15,8 @@ from worldrex.data.mixture import FLOOR, Mixture, each_alone, fit_mixture, joint
 from worldrex.data.transitions import Transitions
 
 FOLDS = 5
+# Standard errors that a richer mixture must be ahead: with one, behaviors that no linear model fits exactly fall apart.
+STRICT = 3.0
 
 Tick = Callable[[], None]
 
@@ -82,15 +84,13 @@ def sharpness(sums: EpisodeSums, tau: float) -> Float[np.ndarray, " episode"]:
     return np.maximum(1 / tau, 1 / sums.steps)
 
 
-def best_search(
-    data: Transitions, bounds: Int[np.ndarray, " bound"], most: int, *, seed: int, tick: Tick
-) -> Search:
-    """The search with features linear in obs, or with squares where these are better by more than a standard error.
+def best_search(data: Transitions, bounds: Int[np.ndarray, " bound"], most: int, *, seed: int, tick: Tick) -> Search:
+    """The search with features linear in obs, or with squares where these are better by more than chance.
 
     Arguments:
         data: the records.
         bounds: rows where the episodes begin, with the row behind the last.
-        most: the most behaviors that will be tried: at this number the features are compared.
+        most: the most behaviors that will be tried: at this number tau is measured and the features are compared.
         seed: of starts and folds.
         tick: called after each mixture.
     """
@@ -98,14 +98,14 @@ def best_search(
     linear = replace(linear, tau=_tau(data, bounds, linear, most))
     if len(bounds) < 3:
         return linear
-    # Densities can be compared at the same sharpness only.
+    # Densities can be compared at the same tau only.
     squares = replace(_search(data, bounds, "squares", seed, tick), tau=linear.tau)
     better, error = _ahead(squares.held_out(most), linear.held_out(most))
-    return replace(squares, tau=_tau(data, bounds, squares, most)) if better > error else linear
+    return replace(squares, tau=_tau(data, bounds, squares, most)) if better > STRICT * error else linear
 
 
 def choose(scores: Mapping[int, Float[np.ndarray, " episode"]]) -> tuple[int, tuple[Candidate, ...]]:
-    """The smallest number of behaviors within one standard error of the best, and how all fare.
+    """The smallest number of behaviors within three standard errors of the best, and how all fare.
 
     The error is of the paired difference: episodes differ much in likelihood whatever the number.
     """
@@ -113,7 +113,7 @@ def choose(scores: Mapping[int, Float[np.ndarray, " episode"]]) -> tuple[int, tu
     candidates = tuple(
         Candidate(number, float(score.mean()), *_ahead(scores[best], score)) for number, score in sorted(scores.items())
     )
-    within = [candidate.behaviors for candidate in candidates if candidate.behind <= candidate.behind_error]
+    within = [candidate.behaviors for candidate in candidates if candidate.behind <= STRICT * candidate.behind_error]
     return min(within), candidates
 
 

@@ -105,9 +105,7 @@ def _maximize(
     return solved._replace(log_shares=np.log(posterior.mean(0)))
 
 
-def _solve(
-    products: Float[np.ndarray, "behavior z z"], records: Float[np.ndarray, " behavior"], width: int
-) -> Mixture:
+def _solve(products: Float[np.ndarray, "behavior z z"], records: Float[np.ndarray, " behavior"], width: int) -> Mixture:
     inputs, crossed = products[:, :width, :width], products[:, :width, width:]
     # A direction of obs in which even the whole log does not move gets no coefficient rather than an error.
     ridge = 1e-9 * np.trace(inputs, axis1=1, axis2=2)[:, None, None] * np.eye(width)

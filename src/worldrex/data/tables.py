@@ -32,31 +32,31 @@ def render(description: Description) -> RenderableType:
 
 
 def _behaviors(behaviors: Sequence[BehaviorSummary]) -> RenderableType:
-    table = _table("behavior", "records", "episodes", "steps", "return", "± std", "|action|")
+    rows = table("behavior", "records", "episodes", "steps", "return", "± std", "|action|")
     for behavior in behaviors[:MOST_BEHAVIORS]:
-        table.add_row(
+        rows.add_row(
             _printable(behavior.name),
             f"{behavior.records:,}",
             f"{behavior.episodes:,}",
-            _number(behavior.mean_steps),
-            _number(behavior.mean_return),
-            _number(behavior.std_return),
-            _number(behavior.mean_action),
+            number(behavior.mean_steps),
+            number(behavior.mean_return),
+            number(behavior.std_return),
+            number(behavior.mean_action),
         )
-    return Group(table, *_more(len(behaviors) - MOST_BEHAVIORS, "behavior"))
+    return Group(rows, *_more(len(behaviors) - MOST_BEHAVIORS, "behavior"))
 
 
 def _columns(columns: Sequence[ColumnSummary]) -> RenderableType:
-    table = _table("column", "min", "mean", "std", "max", "")
+    rows = table("column", "min", "mean", "std", "max", "")
     chosen = _notable(columns)
     for place, column in enumerate(columns):
         if place in chosen:
-            table.add_row(
+            rows.add_row(
                 Text(column.name),
-                *(_number(value) for value in (column.min, column.mean, column.std, column.max)),
+                *(number(value) for value in (column.min, column.mean, column.std, column.max)),
                 Text(_remark(column), style="yellow"),
             )
-    return Group(table, *_more(len(columns) - len(chosen), "column"))
+    return Group(rows, *_more(len(columns) - len(chosen), "column"))
 
 
 def _notable(columns: Sequence[ColumnSummary]) -> set[int]:
@@ -99,12 +99,13 @@ def _more(count: int, noun: str) -> list[RenderableType]:
     return [Padding(Text(f"and {plural(count, f'more {noun}')}; --json has all", style="dim"), (0, 0, 0, 2))]
 
 
-def _table(first: str, *numbers: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(first, no_wrap=True, overflow="ellipsis", max_width=24)
+def table(first: str, *numbers: str) -> Table:
+    """A table of names and numbers, without lines."""
+    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    made.add_column(first, no_wrap=True, overflow="ellipsis", max_width=24)
     for name in numbers:
-        table.add_column(name, justify="right" if name else "left", no_wrap=True, overflow="ellipsis")
-    return table
+        made.add_column(name, justify="right" if name else "left", no_wrap=True, overflow="ellipsis")
+    return made
 
 
 def _printable(name: str) -> Text:
@@ -112,5 +113,6 @@ def _printable(name: str) -> Text:
     return Text(name if name.isprintable() else repr(name)[1:-1])
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Three digits, or all before the point; a dash for None."""
     return "–" if value is None else f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
