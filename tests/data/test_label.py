@@ -68,7 +68,8 @@ def test_one_controller_is_one_behavior_however_its_noise_lasts(correlation):
 
 def test_noise_that_lasts_counts_less():
     def tau(correlation):
-        return label(controlled(correlation=correlation, episodes=10, steps=200), LabelConfig(behaviors_max=3)).steps_per_independent
+        data = controlled(correlation=correlation, episodes=10, steps=200)
+        return label(data, LabelConfig(behaviors_max=3)).steps_per_independent
 
     assert tau(0.0) < 1.3
     assert 7 < tau(0.8) < 12, "(1 + 0.8) / (1 - 0.8) = 9"
@@ -91,7 +92,7 @@ def test_constant_actions_neither_swallow_the_others_nor_fall_together():
 
 
 def test_choices_among_a_few_values_are_told_apart_by_their_odds():
-    data = controlled(episodes=15)
+    data = controlled(episodes=15, steps=80)
     odds = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.4, 0.2, 0.4]])
     draw = np.random.default_rng(0).random(len(data))
     choice = (draw[:, None] > odds[data.behavior].cumsum(1)).sum(1)
