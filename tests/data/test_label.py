@@ -93,7 +93,7 @@ def test_constant_actions_neither_swallow_the_others_nor_fall_together():
 
 def test_choices_among_a_few_values_are_told_apart_by_their_odds():
     data = controlled(episodes=15, steps=80)
-    odds = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.4, 0.2, 0.4]])
+    odds = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
     draw = np.random.default_rng(0).random(len(data))
     choice = (draw[:, None] > odds[data.behavior].cumsum(1)).sum(1)
     data = replace(data, action=choice[:, None].astype(np.float32))

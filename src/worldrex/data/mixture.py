@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 from worldrex.data.action_models import EpisodeSums
 
@@ -86,7 +86,7 @@ def _climb(
     reached = -np.inf
     for _ in range(most_steps):
         joint = joint_log_likelihoods(sums, mixture, sharpness)
-        before, reached = reached, float(np.mean(logsumexp(joint, axis=1)))
+        before, reached = reached, float(np.mean(np.logaddexp.reduce(joint, axis=1)))
         filled = softmax(joint, axis=1).sum(0) >= LEAST_EPISODES
         mixture = _maximize(sums, softmax(joint[:, filled], axis=1), sharpness)
         if abs(reached - before) < CONVERGED:
