@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from worldrex import risk, tasks
-    from worldrex.data import CollectConfig, DataError, LoadOptions, Transitions, collect, describe, load
+    from worldrex.data import (
+        CollectConfig,
+        DataError,
+        LabelConfig,
+        Labeling,
+        LoadOptions,
+        Transitions,
+        collect,
+        describe,
+        label,
+        load,
+    )
     from worldrex.dynamics import FitConfig, Prediction, WorldModel, fit, load_model
     from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
 
@@ -21,6 +32,8 @@ __all__ = [
     "CrossvalTable",
     "DataError",
     "FitConfig",
+    "LabelConfig",
+    "Labeling",
     "LoadOptions",
     "Prediction",
     "Transitions",
@@ -29,6 +42,7 @@ __all__ = [
     "crossval",
     "describe",
     "fit",
+    "label",
     "load",
     "load_model",
     "risk",
@@ -36,7 +50,18 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "worldrex.data": ("CollectConfig", "DataError", "LoadOptions", "Transitions", "collect", "describe", "load"),
+    "worldrex.data": (
+        "CollectConfig",
+        "DataError",
+        "LabelConfig",
+        "Labeling",
+        "LoadOptions",
+        "Transitions",
+        "collect",
+        "describe",
+        "label",
+        "load",
+    ),
     "worldrex.dynamics": ("FitConfig", "Prediction", "WorldModel", "fit", "load_model"),
     "worldrex.evaluation": ("CrossvalConfig", "CrossvalTable", "crossval"),
 }

@@ -17,6 +17,7 @@ VERBS = {
     "collect": "run a task's behaviors and log them",
     "convert": "write logs as one that is used where it lies on disk, for logs beyond memory",
     "describe": "what is in a log: columns, behaviors, episodes, ranges, problems",
+    "label": "infer the behaviors of a log that does not name them",
     "crossval": "leave one behavior out and choose the penalty's weight",
     "fit": "fit one world model",
     "score": "a model's risk under each behavior of a log",

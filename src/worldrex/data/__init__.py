@@ -6,6 +6,9 @@ from worldrex.data.collect import CollectConfig, collect, collect_from
 from worldrex.data.columns import from_columns
 from worldrex.data.describe import BehaviorSummary, ColumnSummary, Description, describe
 from worldrex.data.findings import Finding
+from worldrex.data.label import LabelConfig, Labeling, agreement, label
+from worldrex.data.label_search import Candidate
+from worldrex.data.label_tables import render_labeling, write_labels
 from worldrex.data.mapped import expect_random, read_mapped, resident, write_mapped
 from worldrex.data.options import ActionBounds, LoadOptions
 from worldrex.data.page import render_page
@@ -21,15 +24,19 @@ if TYPE_CHECKING:
 __all__ = [
     "ActionBounds",
     "BehaviorSummary",
+    "Candidate",
     "CollectConfig",
     "ColumnSummary",
     "DataError",
     "Description",
     "Finding",
+    "LabelConfig",
+    "Labeling",
     "Labels",
     "LoadOptions",
     "Spans",
     "Transitions",
+    "agreement",
     "aligned",
     "collect",
     "collect_from",
@@ -39,16 +46,19 @@ __all__ = [
     "from_columns",
     "holdout",
     "holdout_spans",
+    "label",
     "leave_one_out",
     "load",
     "load_each",
     "load_unchecked",
     "read_mapped",
     "render",
+    "render_labeling",
     "render_page",
     "require_valid",
     "resident",
     "validate",
+    "write_labels",
     "write_mapped",
     "write_minari",
 ]

@@ -33,9 +33,9 @@ def render(description: Description) -> RenderableType:
 
 
 def _behaviors(behaviors: Sequence[BehaviorSummary]) -> RenderableType:
-    table = _table("behavior", "records", "episodes", "steps", "return", "± std", "|action|")
+    rows = table("behavior", "records", "episodes", "steps", "return", "± std", "|action|")
     for behavior in behaviors[:MOST_BEHAVIORS]:
-        table.add_row(
+        rows.add_row(
             Text(printable(behavior.name)),
             f"{behavior.records:,}",
             f"{behavior.episodes:,}",
@@ -44,20 +44,20 @@ def _behaviors(behaviors: Sequence[BehaviorSummary]) -> RenderableType:
             number_in_words(behavior.std_return),
             number_in_words(behavior.mean_action),
         )
-    return Group(table, *_more(len(behaviors) - MOST_BEHAVIORS, "behavior"))
+    return Group(rows, *_more(len(behaviors) - MOST_BEHAVIORS, "behavior"))
 
 
 def _columns(columns: Sequence[ColumnSummary]) -> RenderableType:
-    table = _table("column", "min", "mean", "std", "max", "")
+    rows = table("column", "min", "mean", "std", "max", "")
     chosen = _notable(columns)
     for place, column in enumerate(columns):
         if place in chosen:
-            table.add_row(
+            rows.add_row(
                 Text(column.name),
                 *(number_in_words(value) for value in (column.min, column.mean, column.std, column.max)),
                 Text(remark(column), style="yellow"),
             )
-    return Group(table, *_more(len(columns) - len(chosen), "column"))
+    return Group(rows, *_more(len(columns) - len(chosen), "column"))
 
 
 def _notable(columns: Sequence[ColumnSummary]) -> set[int]:
@@ -101,12 +101,13 @@ def _more(count: int, noun: str) -> list[RenderableType]:
     return [Padding(Text(f"and {plural(count, f'more {noun}')}; --json has all", style="dim"), (0, 0, 0, 2))]
 
 
-def _table(first: str, *numbers: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(first, no_wrap=True, overflow="ellipsis", max_width=24)
+def table(first: str, *numbers: str) -> Table:
+    """A table of names and numbers, without lines."""
+    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    made.add_column(first, no_wrap=True, overflow="ellipsis", max_width=24)
     for name in numbers:
-        table.add_column(name, justify="right" if name else "left", no_wrap=True, overflow="ellipsis")
-    return table
+        made.add_column(name, justify="right" if name else "left", no_wrap=True, overflow="ellipsis")
+    return made
 
 
 def number_in_words(value: float | None) -> str:
