@@ -1,4 +1,4 @@
-"""A worldrex model in PyTorch: `python examples/model_in_torch.py MODEL_DIR` (one that sees the present step, as by default)."""
+"""A worldrex model of the default features in PyTorch: `python examples/model_in_torch.py RUN_FOLDER/model`."""
 
 import json
 import sys
@@ -14,6 +14,8 @@ from torch.nn.functional import silu, softplus
 def load(folder: str) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
     """Mean and standard deviation of next_obs and the reward, `[batch, obs + 1]`, of obs and action."""
     about = json.loads((Path(folder) / "model.json").read_text())
+    if about["features"] != {"history": 1, "absolute": None, "angles": None, "masked": None} or not about["gaussian"]:
+        raise ValueError(f"{folder}: write down here what its features do: {about['features']}")
     arrays = load_file(Path(folder) / "model.safetensors")
     elites = {name: x[about["elites"]] for name, x in arrays.items() if name.startswith("networks.")}
     norm = {name: arrays[f"normalizer.{name}"] for name in ("input_mean", "input_std", "output_mean", "output_std")}

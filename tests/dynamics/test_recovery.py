@@ -10,7 +10,7 @@ import pytest
 from tests.dynamics.conftest import SMALL, arrays, same_bits
 from tests.dynamics.recorder import Record, one, record_of
 from worldrex.data import Transitions
-from worldrex.dynamics import Progress, Run, Sweep, TrainingError, sweep, train
+from worldrex.dynamics import Progress, Run, Sweep, TrainingError, divergence, sweep, train
 
 RUNS = [Run("variance", 10.0, True, None, 0), Run("variance", 1.0, True, None, 1)]
 CONFIG = replace(SMALL, members=2, elites=1)
@@ -104,10 +104,10 @@ def test_a_training_that_diverges_names_the_largest_value(log: Transitions, monk
 def test_the_column_of_the_largest_value_is_found(log: Transitions, name: str) -> None:
     column = getattr(log, name).copy()
     column[3] = -1e30
-    told = sweep._largest(replace(log, **{name: column}), None)
+    told = divergence.largest(replace(log, **{name: column}), None)
     assert name in told
     left_out = int(log.behavior[3])
-    assert "e+01" not in sweep._largest(replace(log, **{name: column}), left_out)
+    assert "e+01" not in divergence.largest(replace(log, **{name: column}), left_out)
 
 
 def nasty(log: Transitions) -> Transitions:
@@ -149,3 +149,13 @@ def test_nasty_columns_and_a_behavior_seen_once_are_trained_without_nan(log: Tra
     # The record of the behavior seen once is one to learn from, so that nothing of it is held out.
     assert np.isnan(trained.holdout_risk[..., 4]).all()
     assert np.isfinite(trained.holdout_risk[..., :4]).all()
+
+
+def test_a_training_without_one_sound_step_leaves_no_model(log: Transitions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it ends before it was put back too often."""
+    config = replace(CONFIG, baselines=(float("nan"),) * 4)
+    with pytest.raises(TrainingError, match="baselines is .*a noise floor is a finite number"):
+        train(log, [Run("variance", 1.0)], config)
+    monkeypatch.setattr(sweep, "require_trainable", lambda *_: None)
+    with pytest.raises(TrainingError, match="training diverged: between steps 0 and 60"):
+        train(log, [Run("variance", 1.0)], config)

@@ -9,7 +9,7 @@ from typing import Any
 from worldrex.commands.flags import Json, LoadFlags, Logs
 from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
 from worldrex.data import load
-from worldrex.dynamics import forget, require_fitting
+from worldrex.dynamics import forget, longest_episode, require_fitting
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
 from worldrex.event_files import EventFiles
 from worldrex.runs import open_run, write_json
@@ -42,7 +42,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     taken_for: list[str] = []
     data = load(*command.paths, options=command, say=taken_for.append)
     require_comparable(data)
-    require_fitting(config, data.behavior_names, data.obs.shape[1])
+    require_fitting(config, data.behavior_names, data.obs.shape[1], longest_episode(data.episode))
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths} | command.settings()
     settings["records_crc32"] = data.checksum()

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from worldrex.commands.flags import Json, LoadFlags, Logs
 from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
-from worldrex.data import load
+from worldrex.data import Transitions, load
 from worldrex.data.findings import plural
 from worldrex.dynamics import (
     FitConfig,
@@ -18,9 +19,11 @@ from worldrex.dynamics import (
     TrainingError,
     fit,
     forget,
+    longest_episode,
     processes,
     require_fitting,
     require_trainable,
+    rule_of,
 )
 from worldrex.event_files import EventFiles
 from worldrex.runs import RunError, open_run, write_json
@@ -66,7 +69,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     taken_for: list[str] = []
     data = load(*command.paths, options=command, say=taken_for.append, part=(command.process, command.processes))
     whole = processes.whole_log(data)
-    require_fitting(config, whole.behavior_names, data.obs.shape[1])
+    require_fitting(config, whole.behavior_names, data.obs.shape[1], longest_episode(data.episode))
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths} | command.settings()
     settings["records_crc32"] = processes.of_each(data.checksum())
@@ -81,7 +84,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         raise RunError(f"--resume: {command.out} holds no run to go on with. Leave --resume away to begin one.")
     mirror = EventFiles(command.out / "tensorboard") if command.tensorboard else None
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
-    for line in taken_for:
+    for line in (*taken_for, *_cautions(config, data)):
         terminal.say(line, label="read")
     holdout_risk: dict[str, float] = {}
     with (
@@ -114,9 +117,23 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         write_json(folder.path / "summary.json", summary)
         forget(folder.path / "checkpoint")
     for name, value in holdout_risk.items():
-        terminal.say(f"held-out risk {value:.4g} under {name}")
+        terminal.say(f"held-out risk {value:.4g} under {name}" if value == value else f"nothing held out of {name}")
     terminal.say(str(folder.path / "model"), label="wrote")
     return summary
+
+
+def _cautions(config: FitConfig, data: Transitions) -> list[str]:
+    """What a person should know of a given rule of termination that the log does not follow."""
+    rule = rule_of(config.termination)
+    if rule is None:
+        return []
+    ends = np.asarray(rule.ends(data.next_obs))
+    if (ends == data.terminated).all():
+        return []
+    return [
+        f"the rule of termination ends {100 * ends.mean():.3g} % of the log's records, and {100 * data.terminated.mean():.3g} % "
+        f"ended there; they differ in {int((ends != data.terminated).sum()):,}"
+    ]
 
 
 def _together(command: Command) -> None:

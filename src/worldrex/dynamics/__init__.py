@@ -2,12 +2,13 @@
 
 from worldrex.dynamics.checkpoint import forget
 from worldrex.dynamics.errors import TrainingError
-from worldrex.dynamics.features import Features, first_of_episode
+from worldrex.dynamics.features import Features, first_of_episode, longest_episode
 from worldrex.dynamics.fit import FitConfig, fit, fit_runs, model_of_run
 from worldrex.dynamics.layout import split_of
 from worldrex.dynamics.model import ModelError, Prediction, WorldModel, load_model
 from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty, require_fitting, require_trainable
 from worldrex.dynamics.sweep import Progress, Sweep, train
+from worldrex.dynamics.terminations import rule_of
 
 __all__ = [
     "Features",
@@ -26,9 +27,11 @@ __all__ = [
     "fit_runs",
     "forget",
     "load_model",
+    "longest_episode",
     "model_of_run",
     "require_fitting",
     "require_trainable",
+    "rule_of",
     "split_of",
     "train",
 ]

@@ -1,6 +1,7 @@
 """What a network sees of a record and its past, and in which terms it tells what comes next."""
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int
 
 from worldrex.data import Transitions
+from worldrex.dynamics.errors import TrainingError
 
 TURN = 2 * np.pi
 
@@ -25,6 +27,19 @@ class Features:
     """Dimensions of obs that are angles in radians: seen as sine and cosine, their change taken the short way round."""
     masked: tuple[int, ...] | None = None
     """Dimensions of obs that the network does not see (partial observability); it predicts them as they will be."""
+
+    def __post_init__(self) -> None:
+        """Any sequence of whole numbers will do for dimensions. **Raises:** `TrainingError` for others."""
+        try:
+            object.__setattr__(self, "history", operator.index(self.history))
+            for name in ("absolute", "angles", "masked"):
+                dims = getattr(self, name)
+                object.__setattr__(self, name, None if dims is None else tuple(map(operator.index, dims)))
+        except TypeError as error:
+            raise TrainingError(
+                f"features are {self!r}; history is a whole number, and absolute, angles and masked are dimensions of obs, "
+                "such as (0, 3)."
+            ) from error
 
     @property
     def told_absolute(self) -> tuple[int, ...]:
@@ -108,8 +123,18 @@ def rows_of_past(rows: Int[Any, " row"], first: Int[Any, " row"], history: int) 
 
 def first_of_episode(episode: Int[np.ndarray, " record"]) -> Int[np.ndarray, " record"]:
     """For each record the row at which its episode begins."""
-    begins = np.flatnonzero(np.diff(episode, prepend=episode[:1] - 1))
+    begins = _begins(episode)
     return np.repeat(begins, np.diff(begins, append=len(episode))).astype(np.int32)
+
+
+def _begins(episode: Int[np.ndarray, " record"]) -> Int[np.ndarray, " episode"]:
+    return np.flatnonzero(np.diff(episode, prepend=episode[:1] - 1))
+
+
+def longest_episode(episode: Int[np.ndarray, " record"]) -> int:
+    """Steps of the longest one."""
+    begins = _begins(episode)
+    return int(np.diff(begins, append=len(episode)).max(initial=0))
 
 
 def _among(dims: tuple[int, ...], width: int) -> np.ndarray:

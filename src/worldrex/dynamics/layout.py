@@ -35,7 +35,7 @@ def mesh_of(devices_per_batch: int) -> Mesh:
             f"{jax.process_count()} processes have {devices.size} devices, each with its part of the log; share each batch "
             f"among all of them (devices is {devices_per_batch})."
         )
-    if devices.size % devices_per_batch:
+    if devices_per_batch < 1 or devices.size % devices_per_batch:
         raise TrainingError(
             f"{devices.size} devices cannot be shared out {devices_per_batch} to a batch; choose a number that divides them."
         )
@@ -73,7 +73,11 @@ def tables_of(
     def but_of(spans: Spans, fold: int | None) -> Spans:
         kept = spans if fold is None else spans.where(spans.behavior != fold)
         if not len(kept):
-            raise TrainingError(f"no records are left when {whole.behavior_names[fold or 0]!r} is left out")
+            raise TrainingError(
+                "the log is too short to hold any records out: log two episodes or more."
+                if fold is None
+                else f"no records are left when {whole.behavior_names[fold]!r} is left out"
+            )
         return kept
 
     kept = [but_of(train, fold) for fold in folds]

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int, PRNGKeyArray
+from safetensors import SafetensorError
 from safetensors.numpy import load
 from safetensors.numpy import save as serialize
 
@@ -93,8 +94,11 @@ class WorldModel(NamedTuple):
                 f"obs has shape {obs.shape}; this model sees {'the present step' if history == 1 else f'{history} steps'}: "
                 f"give [batch, {'' if history == 1 else f'{history}, '}{self.obs_dims}]."
             )
-        actions = obs.shape[:-1] == action.shape[:-1]
-        if not actions or obs.shape[-1] != self.obs_dims or self._num_inputs(action.shape[-1]) != width:
+        if obs.shape[:-1] != action.shape[:-1]:
+            raise ModelError(
+                f"obs has shape {obs.shape} and action {action.shape}; give an action for each of the obs."
+            )
+        if obs.shape[-1] != self.obs_dims or self._num_inputs(action.shape[-1]) != width:
             fitted = next(n for n in range(width + 1) if self._num_inputs(n) >= width)
             raise ModelError(
                 f"obs has shape {obs.shape} and action {action.shape}; this model was fitted on widths of {self.obs_dims} and "
@@ -195,9 +199,24 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
             f"{path} is damaged: model.safetensors is not the file that model.json was written for. Fit again."
         )
     try:
-        return _from_arrays(load(weights), description)
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{path / 'model.json'} is damaged: it lacks {error}. Fit again.") from error
+        model = _from_arrays(load(weights), description)
+        _require_consistent(model)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, SafetensorError) as error:
+        raise ModelError(f"{path / 'model.json'} is damaged ({type(error).__name__}: {error}). Fit again.") from error
+    return model
+
+
+def _require_consistent(model: WorldModel) -> None:
+    """Raise `ValueError` where the parts of a description do not fit its arrays."""
+    members, outputs = model.networks.mean[0].shape[0], model.normalizer.output_mean.shape[-1]
+    if outputs != model.obs_dims + 1:
+        raise ValueError(f"obs_dims is {model.obs_dims}, of {outputs} outputs")
+    if not len(model.elites) or model.elites.min() < 0 or model.elites.max() >= members:
+        raise ValueError(f"elites are {model.elites.tolist()}, of {members} members")
+    rule = rule_of(model.termination)
+    asked = [model.features.absolute, model.features.angles, model.features.masked, rule.dims if rule else None]
+    if any(dim >= model.obs_dims for dims in asked for dim in dims or ()):
+        raise ValueError(f"a dimension beyond the {model.obs_dims} of obs")
 
 
 def _named_arrays(networks: Network, normalizer: Normalizer) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from worldrex.data import Transitions
 from worldrex.dynamics.errors import TrainingError
 
 CONNECT_SECONDS = 60
+SILENT_SECONDS = 30  # after which a process that is not heard of is taken for gone
 
 
 class Whole(NamedTuple):
@@ -64,8 +65,14 @@ def connect(coordinator: str, processes: int, process: int) -> None:
     """
     if not 0 <= process < processes:
         raise TrainingError(f"process is {process} of {processes}; they are numbered from 0 to {processes - 1}.")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal():
+        raise TrainingError(f"coordinator is {coordinator!r}; give the host of process 0 and a free port, HOST:PORT.")
     try:
-        jax.distributed.initialize(coordinator, processes, process, initialization_timeout=CONNECT_SECONDS)
+        jax.distributed.initialize(
+            coordinator, processes, process, initialization_timeout=CONNECT_SECONDS,
+            heartbeat_timeout_seconds=SILENT_SECONDS,
+        )  # fmt: skip
     except Exception as error:
         # XLA tells of a wrong address, a port in use and a late process by several types of its own.
         reason = next(iter(str(error).splitlines()), type(error).__name__)

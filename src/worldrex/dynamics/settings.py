@@ -124,6 +124,10 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
         raise TrainingError(f"weight_decay is {config.weight_decay}; training needs numbers of 0 (none) or more.")
     if not all(0 <= share < float("inf") for share in config.behavior_weights or ()):
         raise TrainingError(f"behavior_weights is {config.behavior_weights}; drawing needs numbers of 0 or more.")
+    if not all(abs(baseline) < float("inf") for baseline in config.baselines or ()):
+        raise TrainingError(f"baselines is {config.baselines}; a noise floor is a finite number.")
+    if isinstance(config.held_out_behaviors, str):
+        raise TrainingError(f"held_out_behaviors is {config.held_out_behaviors!r}; give a tuple of names.")
     if config.patience is not None and config.patience < 1:
         raise TrainingError(f"patience is {config.patience}; stopping early needs 1 evaluation or more.")
     if not 0 < config.holdout < 1:
@@ -150,8 +154,18 @@ def require_features(features: Features) -> None:
         )
 
 
-def require_fitting(config: TrainConfig, behavior_names: Sequence[str], obs_dims: int | None = None) -> None:
-    """Raise `TrainingError` where settings do not fit a log of these behaviors, and of so many dimensions if known."""
+def require_fitting(
+    config: TrainConfig, behavior_names: Sequence[str], obs_dims: int | None = None, longest: int | None = None
+) -> None:
+    """Raise `TrainingError` where settings do not fit a log.
+
+    **Arguments:** its `behavior_names`; if known, the dimensions of obs, and the steps of its `longest` episode.
+    """
+    history = config.features.history
+    if longest is not None and history > max(longest, 1):
+        raise TrainingError(
+            f"history is {history}, and the longest episode has {longest} step{'s' * (longest != 1)}: give as many at most."
+        )
     needed = {"behavior_weights": config.sampler == "weighted", "baselines": bool(config.baselines)}
     for name, wanted in needed.items():
         given = getattr(config, name) or ()
@@ -162,7 +176,10 @@ def require_fitting(config: TrainConfig, behavior_names: Sequence[str], obs_dims
             )
     if config.sampler == "weighted" and not sum(config.behavior_weights or ()) > 0:
         raise TrainingError("behavior_weights are all 0; some behavior must be drawn.")
-    for behavior in config.held_out_behaviors or ():
+    held_out = config.held_out_behaviors or ()
+    if len(set(held_out)) < len(held_out):
+        raise TrainingError(f"held_out_behaviors is {held_out}; name each behavior once.")
+    for behavior in held_out:
         if behavior not in behavior_names:
             raise TrainingError(
                 f"held_out_behaviors has {behavior!r}, and the log has {', '.join(map(repr, behavior_names))}: give their names."

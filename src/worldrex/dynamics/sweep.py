@@ -18,8 +18,9 @@ from jaxtyping import Array, Bool, Float32, Int
 
 from worldrex.data import Transitions, expect_random
 from worldrex.dynamics.checkpoint import Position, newest, write
+from worldrex.dynamics.divergence import MOST_BACKOFFS, raise_if_hopeless
 from worldrex.dynamics.ensemble import Network
-from worldrex.dynamics.errors import TrainingError
+from worldrex.dynamics.features import longest_episode
 from worldrex.dynamics.layout import assignments_of, line_up, mesh_of, slots_of, tables_of
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.dynamics.processes import spread, spread_parts, whole_log
@@ -28,7 +29,6 @@ from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty, require
 
 REPORT_STEPS = 500
 STRETCH = 100
-MOST_BACKOFFS = 3
 # A network whose steps fail more often than this in a stretch is put back to where it was sound.
 BAD_SHARE = 0.5
 
@@ -114,7 +114,7 @@ def train(
     """
     require_trainable(config, [run.weight for run in runs])
     whole = whole_log(data)
-    require_fitting(config, whole.behavior_names, data.obs.shape[1])
+    require_fitting(config, whole.behavior_names, data.obs.shape[1], longest_episode(data.episode))
     folds = list(dict.fromkeys(run.left_out for run in runs))
     if len(folds) == 1:
         folds = 2 * folds  # XLA would simplify the choice among one, and round the risks otherwise than in company.
@@ -177,7 +177,7 @@ def train(
         if bad.max() > BAD_SHARE * (stop - start):
             networks, backoffs = _back_off(networks, sound, bad > BAD_SHARE * (stop - start), told.backoffs, place)
             told = told._replace(backoffs=backoffs)
-            _raise_if_hopeless(per_run(backoffs), runs, data, folds, start, stop)
+            raise_if_hopeless(per_run(backoffs), runs, data, folds, start, stop)
             if say is not None:
                 say(f"steps {start} to {stop} were not finite for some members: put back, with half the learning rate")
         seen.append((per_run(info.risk).sum(-1), per_run(info.present).sum(-1)))
@@ -204,6 +204,8 @@ def train(
             tick(stop, total)
         if not told.active.any():
             break
+    if (never := per_run((told.skipped >= told.last) & (told.last > 0))).any():
+        raise_if_hopeless(np.where(never, MOST_BACKOFFS + 1, 0), runs, data, folds, 0, total)
     best = networks.best
     kept = best.network if config.keep == "best" else networks.state.network
     objective, risks = (best.objective, best.risk) if config.keep == "best" else (told.objective, told.risk)
@@ -265,36 +267,3 @@ def _chosen(these: Bool[np.ndarray, " slot"], networks: Networks, others: Networ
         return np.where(these.reshape(-1, *(1,) * (x.ndim - 1)), np.asarray(x), np.asarray(y))
 
     return spread(jax.tree.map(choose, networks, others), place)
-
-
-def _raise_if_hopeless(
-    backoffs: Int[np.ndarray, "run member"], runs: Sequence[Run], data: Transitions, folds: Sequence[int | None],
-    start: int, stop: int,
-) -> None:  # fmt: skip
-    if backoffs.max() <= MOST_BACKOFFS:
-        return
-    worst = runs[int(backoffs.max(1).argmax())]
-    raise TrainingError(
-        f"training diverged: between steps {start} and {stop}, after {MOST_BACKOFFS} returns to a sound state with half the "
-        f"learning rate each, with penalty {worst.penalty} of weight {worst.weight:g} and seed {worst.seed}. The largest "
-        f"value that it learned from is {_largest(data, worst.left_out)}. Repair it (see `worldrex describe`), or lower the "
-        "learning rate or the weight."
-    )
-
-
-def _largest(data: Transitions, left_out: int | None) -> str:
-    """The column with the largest normalized magnitude, and how large."""
-    rows = slice(None) if left_out is None else data.behavior != left_out
-    columns = {
-        "obs": data.obs[rows], "action": data.action[rows], "next_obs": data.next_obs[rows],
-        "reward": data.reward[rows][:, None],
-    }  # fmt: skip
-    found = []
-    for name, values in columns.items():
-        values = values.astype(np.float64)
-        std = values.std(0)
-        size = np.abs(values - values.mean(0)).max(0) / np.where(std > 0, std, 1.0)
-        place = int(size.argmax())
-        found.append((size[place], name if name == "reward" else f"{name}[:, {place}]"))
-    size, name = max(found)
-    return f"{size:.3g} standard deviations from the mean of {name}"

@@ -43,6 +43,8 @@ def rule_of(termination: str) -> Rule | None:
     """
     if termination in ("learned", "none"):
         return None
+    if not isinstance(termination, str):
+        raise TrainingError(_advice(termination))
     ranges = [_range(part, termination) for part in RULES.get(termination, termination).split()]
     if not ranges:
         raise TrainingError(_advice(termination))
@@ -60,7 +62,7 @@ def _range(part: str, whole: str) -> tuple[int, float, float]:
     return found
 
 
-def _advice(termination: str) -> str:
+def _advice(termination: object) -> str:
     return (
         f"termination is {termination!r}; choose learned, none, a rule ({', '.join(RULES)}), or ranges that next_obs must stay "
         "in, such as '0:0.7:inf 1:-0.2:0.2': dimension, lowest, highest."
