@@ -154,7 +154,7 @@ def test_nasty_columns_and_a_behavior_seen_once_are_trained_without_nan(log: Tra
 def test_a_training_without_one_sound_step_leaves_no_model(log: Transitions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it ends before it was put back too often."""
     config = replace(CONFIG, baselines=(float("nan"),) * 4)
-    with pytest.raises(TrainingError, match="baselines is .*a noise floor is a finite number"):
+    with pytest.raises(TrainingError, match=r"baselines is .*a noise floor is a finite number"):
         train(log, [Run("variance", 1.0)], config)
     monkeypatch.setattr(sweep, "require_trainable", lambda *_: None)
     with pytest.raises(TrainingError, match="training diverged: between steps 0 and 60"):

@@ -24,8 +24,8 @@ FILE = "columns.json"
 FORMAT = 1
 TYPES = {"terminated": np.bool_, "truncated": np.bool_, "episode": np.int32, "behavior": np.int32}
 HEADER = 256  # bytes, room for any shape
-MOST_RESIDENT = 1_000_000_000
-WATCH_SECONDS = 0.02
+MOST_RESIDENT = 600_000_000
+WATCH_SECONDS = 0.01
 STATUS = Path("/proc/self/statm")
 
 
