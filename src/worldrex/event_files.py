@@ -18,7 +18,7 @@ class EventFiles:
     def __init__(self, path: Path) -> None:
         try:
             # What writes at once, and not in a thread that a full disk ends unheard.
-            from tensorboardX.event_file_writer import EventsWriter
+            from tensorboardX.event_file_writer import EventsWriter  # pyright: ignore
         except ImportError as error:
             raise RunError("--tensorboard needs another package: pip install 'worldrex[tensorboard]'.") from error
         self._writer_at, self._path = EventsWriter, path
@@ -52,8 +52,8 @@ class EventFiles:
 
 
 def _event(name: str, value: float, step: int) -> Any:
-    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
-    from tensorboardX.summary import scalar
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
+    from tensorboardX.summary import scalar  # pyright: ignore
 
     return Event(wall_time=time.time(), step=step, summary=scalar(name, value))
 
