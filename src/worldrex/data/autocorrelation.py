@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy.signal import fftconvolve
 
 
-def steps_per_independent_one(residuals: Iterable[Float[np.ndarray, "step output"]]) -> float:
+def steps_per_independent_one(residuals: Iterable[Float[np.ndarray, "_ output"]]) -> float:
     """The autocorrelation time of a mean over an episode, 1 + 2 sum_l (1 - l / steps) rho_l; at least 1.
 
     The sum ends before the first pair of lags whose sum is not positive. Each episode counts by its length, not by its
