@@ -15,7 +15,7 @@ from worldrex.terminal import Terminal
 VERBS = {
     "run": "everything below on a task or on your logs, in order, to a report",
     "collect": "run a task's behaviors and log them",
-    "convert": "write logs as one that is used where it lies on disk, for logs beyond memory",
+    "convert": "write logs beyond memory as one that is used on disk",
     "describe": "what is in a log: columns, behaviors, episodes, ranges, problems",
     "label": "infer the behaviors of a log that does not name them",
     "crossval": "leave one behavior out and choose the penalty's weight",
