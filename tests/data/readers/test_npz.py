@@ -82,7 +82,8 @@ def test_pipeline_has_100_episodes_of_1000_steps_by_3_behaviors():
     assert not data.terminated.any()
     # What the labels say, the actions show: two of the three policies hold the valve.
     assert [len(np.unique(data.action[data.behavior == i].round(4))) == 1 for i in range(3)] == [True, False, True]
-    assert {finding.column for finding in validate(data)} == {"action", "next_obs"}
+    # Past measurements in obs, a valve at its stop, two constant policies that never meet the third, a fluid's category.
+    assert {finding.column for finding in validate(data)} == {"action", "next_obs", "behavior", "obs"}
 
 
 @needs_third_party
