@@ -99,7 +99,7 @@ def step_alone(rounds: int) -> dict[str, Any]:
         tables, held = jax.device_put((tables, held), NamedSharding(mesh, P()))
         assignments = jax.device_put(assignments, place)
         started = time.perf_counter()
-        programs = compile_programs(mesh, tables, held, assignments, config, ((penalty, True),), 1)
+        programs = compile_programs(mesh, tables, tables, held, assignments, config, ((penalty, True),), 1)
         compiling = time.perf_counter() - started
         order, active = layout.line_up(np.ones(assignments.fold.shape[0], bool), mesh, place)
         state = {"networks": programs.begin(tables, assignments)}

@@ -9,13 +9,13 @@ from worldrex.data.findings import Finding
 from worldrex.data.label import LabelConfig, Labeling, agreement, label
 from worldrex.data.label_search import Candidate
 from worldrex.data.label_tables import render_labeling, write_labels
-from worldrex.data.mapped import expect_random, read_mapped, resident, write_mapped
+from worldrex.data.mapped import maps_of, read_mapped, release, resident, write_mapped
 from worldrex.data.options import ActionBounds, LoadOptions
 from worldrex.data.page import render_page
 from worldrex.data.readers import load, load_each, load_unchecked
 from worldrex.data.split import Labels, Spans, holdout, holdout_spans, leave_one_out
 from worldrex.data.tables import render
-from worldrex.data.transitions import DataError, Transitions, aligned, concatenate
+from worldrex.data.transitions import DataError, Transitions, aligned, aligned_room, concatenate
 from worldrex.data.validate import require_valid, validate
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ __all__ = [
     "Transitions",
     "agreement",
     "aligned",
+    "aligned_room",
     "collect",
     "collect_from",
     "concatenate",
     "describe",
-    "expect_random",
     "from_columns",
     "holdout",
     "holdout_spans",
@@ -51,7 +51,9 @@ __all__ = [
     "load",
     "load_each",
     "load_unchecked",
+    "maps_of",
     "read_mapped",
+    "release",
     "render",
     "render_labeling",
     "render_page",

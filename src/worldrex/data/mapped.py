@@ -1,7 +1,8 @@
-"""Logs beyond memory: a folder with one NPY file for each column, used where it lies on disk.
+"""Logs beyond memory: a folder of NPY files, used where they lie on disk.
 
-One array in one piece for each column, which begins at a multiple of 64 bytes: so XLA, too, takes it as it lies (Arrow's
-files align to 8 bytes, and would be copied). `columns.json` is written last: a folder without it is no log.
+What a record holds of floats lies side by side in one row of `records.npy` (obs, action, next_obs, reward), so that a
+record is one place of the disk to read; what is looked at column by column (labels and ends) has files of its own.
+`columns.json` is written last: a folder without it is no log.
 """
 
 import json
@@ -21,8 +22,10 @@ from worldrex.data.transitions import COLUMNS, DataError, Transitions
 from worldrex.runs import RunError, write_json
 
 FILE = "columns.json"
-FORMAT = 1
-TYPES = {"terminated": np.bool_, "truncated": np.bool_, "episode": np.int32, "behavior": np.int32}
+FORMAT = 2
+RECORDS = ("obs", "action", "next_obs", "reward")
+LABELS = {"terminated": np.bool_, "truncated": np.bool_, "episode": np.int32, "behavior": np.int32}
+TYPES = {"records": np.float32, **LABELS}
 HEADER = 256  # bytes, room for any shape
 MOST_RESIDENT = 600_000_000
 WATCH_SECONDS = 0.01
@@ -48,10 +51,10 @@ def write_mapped(parts: Iterable[Transitions], path: str | os.PathLike[str]) -> 
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
-        records, names = _write(parts, unfinished)
-        if not records:
+        content = _write(parts, unfinished)
+        if not content["records"]:
             raise DataError("there are no records to write. worldrex needs at least one log with records.")
-        write_json(unfinished / FILE, {"format": FORMAT, "records": records, "behavior_names": names})
+        write_json(unfinished / FILE, {"format": FORMAT, **content})
         unfinished.rename(path)
     except OSError as error:
         raise RunError(
@@ -60,42 +63,48 @@ def write_mapped(parts: Iterable[Transitions], path: str | os.PathLike[str]) -> 
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return records
+    return content["records"]
 
 
-def _write(parts: Iterable[Transitions], folder: Path) -> tuple[int, list[str]]:
+def _write(parts: Iterable[Transitions], folder: Path) -> dict[str, Any]:
     names: dict[str, int] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
+    widths: tuple[int, int] | None = None
     records = episodes = 0
     files: dict[str, IO[bytes]] = {}
     try:
-        for name in COLUMNS:
+        for name in TYPES:
             files[name] = open(folder / f"{name}.npy", "xb")  # noqa: SIM115
             files[name].write(bytes(HEADER))
         for number, part in enumerate(parts):
-            found = {name: getattr(part, name).shape[1:] for name in COLUMNS}
-            shapes = shapes or found
-            if found != shapes:
-                widths = [(each["obs"][0], each["action"][0]) for each in (found, shapes)]
+            found = part.obs.shape[1], part.action.shape[1]
+            widths = widths or found
+            if found != widths:
                 raise DataError(
-                    f"log {number + 1} has obs and action of widths {widths[0]}, the first one {widths[1]}. worldrex needs "
+                    f"log {number + 1} has obs and action of widths {found}, the first one {widths}. worldrex needs "
                     "the same columns everywhere: write together only logs of the same system."
                 )
             ids = np.array([names.setdefault(name, len(names)) for name in part.behavior_names], np.int32)
             distinct, episode = np.unique(part.episode, return_inverse=True)
-            told: dict[str, np.ndarray] = {"behavior": ids[part.behavior], "episode": episode + episodes}
+            told: dict[str, np.ndarray] = {
+                "records": np.column_stack([getattr(part, name) for name in RECORDS]),
+                "terminated": part.terminated,
+                "truncated": part.truncated,
+                "episode": episode + episodes,
+                "behavior": ids[part.behavior],
+            }
             for name, file in files.items():
-                np.asarray(told.get(name, getattr(part, name)), TYPES.get(name, np.float32)).tofile(file)
+                np.asarray(told[name], TYPES[name]).tofile(file)
             records, episodes = records + len(part), episodes + len(distinct)
+        obs, action = widths or (0, 0)
         for name, file in files.items():
             file.seek(0)
-            file.write(_header(TYPES.get(name, np.float32), (records, *shapes.get(name, ()))))
+            file.write(_header(TYPES[name], (records, 2 * obs + action + 1) if name == "records" else (records,)))
             file.flush()
             os.fsync(file.fileno())
     finally:
         for file in files.values():
             file.close()
-    return records, list(names)
+    return {"records": records, "obs": obs, "action": action, "behavior_names": list(names)}
 
 
 def _header(dtype: Any, shape: tuple[int, ...]) -> bytes:
@@ -120,28 +129,35 @@ def read_mapped(path: Path) -> Transitions:
                 f"{str(path)!r} is of format {content['format']!r}, and this worldrex reads {FORMAT}: install the worldrex that "
                 "wrote it, or convert the log again."
             )
-        names = content["behavior_names"]
-        columns = {name: _column(path / f"{name}.npy", name, content["records"]) for name in COLUMNS}
+        names, records, widths = content["behavior_names"], content["records"], (content["obs"], content["action"])
+        if not all(type(number) is int and number > 0 for number in (records, *widths)):
+            raise ValueError(f"it tells of {records!r} records of widths {widths!r}")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("its behaviors have no names")
+        obs, action = widths
+        matrix = _column(path, "records", (records, 2 * obs + action + 1))
+        columns = dict(zip(RECORDS, np.split(matrix, (obs, obs + action, 2 * obs + action), axis=1), strict=True))
+        columns["reward"] = columns["reward"][:, 0]
+        columns |= {name: _column(path, name, (records,)) for name in LABELS}
         behavior = columns["behavior"]
-        if columns["obs"].shape != columns["next_obs"].shape:
-            raise ValueError("obs and next_obs are of different widths")
-        if not isinstance(names, list) or behavior.min() < 0 or behavior.max() >= len(names):
+        if behavior.min() < 0 or behavior.max() >= len(names):
             raise ValueError("its behaviors are not among its names")
     except DataError:
         raise
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise damaged(path, "log's folder", error) from error
-    return Transitions(**columns, behavior_names=tuple(map(str, names)))
+    return Transitions(**columns, behavior_names=tuple(names))
 
 
-def _column(file: Path, name: str, records: int) -> np.ndarray:
+def _column(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    file = folder / f"{name}.npy"
     if file.is_symlink():
         raise ValueError(f"{file.name} is a link")
     values = np.load(file, mmap_mode="r", allow_pickle=False)
-    dtype, dims = np.dtype(TYPES.get(name, np.float32)), 2 if name in ("obs", "action", "next_obs") else 1
-    if values.dtype != dtype or values.ndim != dims or len(values) != records or not values.size:
+    if values.dtype != TYPES[name] or values.shape != shape:
         raise ValueError(f"{file.name} holds {values.dtype} of shape {values.shape}")
-    return values
+    # A plain array of the mapped memory: memmap's own type costs time at every look.
+    return values.view(np.ndarray)
 
 
 def maps_of(data: Transitions) -> list[mmap.mmap]:
@@ -163,8 +179,7 @@ def resident(data: Transitions, most: int = MOST_RESIDENT) -> Iterator[None]:
     Pages that were looked at are given back from time to time; looked at again, they come from the disk's cache. Nothing
     happens for a log in memory, and where the system cannot do it.
     """
-    maps = maps_of(data)
-    if not maps or not hasattr(mmap, "MADV_DONTNEED") or not STATUS.exists():
+    if not maps_of(data) or not hasattr(mmap, "MADV_DONTNEED") or not STATUS.exists():
         yield
         return
     over = threading.Event()
@@ -172,8 +187,7 @@ def resident(data: Transitions, most: int = MOST_RESIDENT) -> Iterator[None]:
     def watch() -> None:
         while not over.wait(WATCH_SECONDS):
             if _file_pages() * mmap.PAGESIZE > most:
-                for room in maps:
-                    room.madvise(mmap.MADV_DONTNEED)
+                release(data)
 
     thread = threading.Thread(target=watch, name="resident", daemon=True)
     thread.start()
@@ -184,11 +198,11 @@ def resident(data: Transitions, most: int = MOST_RESIDENT) -> Iterator[None]:
         thread.join()
 
 
-def expect_random(data: Transitions) -> None:
-    """Tell the system that records will be looked at in any order, so that it reads no more than them."""
+def release(data: Transitions) -> None:
+    """Give back what looking at mapped files took of the memory; nothing happens for a log in memory."""
     for room in maps_of(data):
-        if hasattr(mmap, "MADV_RANDOM"):
-            room.madvise(mmap.MADV_RANDOM)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            room.madvise(mmap.MADV_DONTNEED)
 
 
 def _file_pages() -> int:

@@ -1,6 +1,7 @@
 """The one table type: logged transitions of several behaviors, and their file."""
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Sequence
@@ -10,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float32, Int, Int32
+from numpy.typing import DTypeLike
 
 from worldrex.runs import atomic_file
 
 FORMAT_KEY = b"worldrex.format"
 NAMES_KEY = b"worldrex.behavior_names"
 FORMAT_VERSION = b"1"
+ROWS_AT_ONCE = 65_536
 ALIGNMENT = 64  # bytes: that of XLA's and Arrow's buffers
 COLUMNS = ("obs", "action", "reward", "next_obs", "terminated", "truncated", "episode", "behavior")
 
@@ -70,8 +73,11 @@ class Transitions:
     def checksum(self) -> int:
         """CRC-32 of all records: whether two logs are the same, to the bit."""
         checksum = 0
-        for column in COLUMNS:
-            checksum = zlib.crc32(np.ascontiguousarray(getattr(self, column)).reshape(-1).view(np.uint8).data, checksum)
+        # Block by block: a log on disk is read once, and little of it is in memory.
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            for column in COLUMNS:
+                block = np.ascontiguousarray(getattr(self, column)[start : start + ROWS_AT_ONCE])
+                checksum = zlib.crc32(block.reshape(-1).view(np.uint8).data, checksum)
         return checksum
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -131,11 +137,17 @@ def aligned(x: np.ndarray) -> np.ndarray:
 
 def aligned_copy(x: np.ndarray) -> np.ndarray:
     """A copy that lies well."""
-    room = np.empty(x.nbytes + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    there = room[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    there = aligned_room(x.shape, x.dtype)
     there[...] = x
     return there
+
+
+def aligned_room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """An array that lies well, its values not yet set."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.empty(size + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
 def _arrow(values: np.ndarray) -> pa.Array:

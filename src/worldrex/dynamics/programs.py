@@ -15,7 +15,7 @@ from worldrex import risk
 from worldrex.dynamics.errors import TrainingError
 from worldrex.dynamics.selection import Best, better, no_best
 from worldrex.dynamics.settings import TrainConfig, TrainedPenalty
-from worldrex.dynamics.tables import RECORD_AXIS, Tables, take
+from worldrex.dynamics.tables import COLUMNS, RECORD_AXIS, Tables, take
 from worldrex.dynamics.training import (
     Assignment,
     BatchMoments,
@@ -70,10 +70,10 @@ class Programs(NamedTuple):
 
 
 def compile_programs(
-    mesh: Mesh, tables: Tables, held: Holdout, assignments: Assignment, config: TrainConfig,
+    mesh: Mesh, tables: Tables, judged: Tables, held: Holdout, assignments: Assignment, config: TrainConfig,
     penalties: Sequence[tuple[TrainedPenalty, bool]], at_once: int, memory: int | None = None,
 ) -> Programs:  # fmt: skip
-    """The programs of this sweep.
+    """The programs of this sweep; the `judged` tables hold the held-out records.
 
     On each device `at_once` networks, or as many as fit into the `memory` (in bytes), are trained side by side (vmap), one
     group of them after the other, but no fewer than 2 unless `at_once` is 1. Networks are independent, so which ones share
@@ -84,7 +84,7 @@ def compile_programs(
     """
     fewest = min(at_once, 2)
     while True:
-        programs, needed = _compiled(mesh, tables, held, assignments, config, penalties, at_once)
+        programs, needed = _compiled(mesh, tables, judged, held, assignments, config, penalties, at_once)
         if memory is None or needed <= memory:
             return programs
         if at_once == fewest:
@@ -96,7 +96,7 @@ def compile_programs(
 
 
 def _compiled(
-    mesh: Mesh, tables: Tables, held: Holdout, assignments: Assignment, config: TrainConfig,
+    mesh: Mesh, tables: Tables, judged: Tables, held: Holdout, assignments: Assignment, config: TrainConfig,
     penalties: Sequence[tuple[TrainedPenalty, bool]], at_once: int,
 ) -> tuple[Programs, int]:  # fmt: skip
     """The programs, and the bytes of a device that the largest of them takes beside the tables."""
@@ -182,7 +182,7 @@ def _compiled(
     begin_program = program(begin, cut, mine)
     networks = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, mine)),
-        jax.eval_shape(begin_program, tables, assignments),
+        jax.eval_shape(begin_program, judged, assignments),
     )
     order = assignments.fold
     active = jax.ShapeDtypeStruct((mesh.shape[NETWORK_AXIS],), jnp.int32, sharding=NamedSharding(mesh, mine))
@@ -190,12 +190,12 @@ def _compiled(
     which = (order, active)
     # One after the other: side by side they take 200 MB more, and no less time, since XLA's compiler uses all cores.
     programs = Programs(
-        begin=begin_program.lower(tables, assignments).compile(),
+        begin=begin_program.lower(judged, assignments).compile(),
         restart=program(restart, mine).lower(networks).compile(),
         advance=program(advance, mine, cut, mine, mine, mine, everywhere, everywhere)
         .lower(networks, tables, assignments, *which, now, now).compile(),
         evaluate=program(evaluate, mine, cut, everywhere, mine, mine, mine, everywhere)
-        .lower(networks, tables, held, assignments, *which, now).compile(),
+        .lower(networks, judged, held, assignments, *which, now).compile(),
     )  # fmt: skip
     own = sum(x.dtype.itemsize * x.size for x in jax.tree.leaves(networks)) // mesh.shape[NETWORK_AXIS]
     found = [one.memory_analysis() for one in (programs.advance, programs.evaluate)]
@@ -204,13 +204,12 @@ def _compiled(
 
 
 def tables_spec(tables: Tables, shards: int) -> Tables:
-    """How the tables lie over the mesh: the records cut into shards, all else everywhere."""
+    """How the tables lie over the mesh: the records of a whole log cut into shards, all else everywhere."""
     spec = jax.tree.map(lambda _: P(), tables)
-    if shards == 1:
+    if shards == 1 or tables.rows is not None:
         return spec
     records = P(RECORD_AXIS)
-    columns = ("obs", "action", "next_obs", "reward", "terminated", "behavior", "first")
-    return spec._replace(**{name: records for name in columns if getattr(tables, name) is not None})
+    return spec._replace(**{name: records for name in COLUMNS if getattr(tables, name) is not None})
 
 
 def _no_info(tables: Tables) -> StepInfo:

@@ -16,19 +16,19 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float32, Int
 
-from worldrex.data import Transitions, expect_random
+from worldrex.data import Transitions, maps_of
 from worldrex.dynamics.checkpoint import Position, newest, write
 from worldrex.dynamics.divergence import MOST_BACKOFFS, raise_if_hopeless
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.features import longest_episode
 from worldrex.dynamics.layout import assignments_of, line_up, mesh_of, slots_of, tables_of
 from worldrex.dynamics.normalizer import Normalizer
-from worldrex.dynamics.processes import spread, spread_parts, whole_log
-from worldrex.dynamics.programs import NETWORK_AXIS, Judged, Networks, compile_programs, tables_spec
+from worldrex.dynamics.processes import spread, whole_log
+from worldrex.dynamics.programs import NETWORK_AXIS, Judged, Networks, compile_programs
+from worldrex.dynamics.records import STRETCH, InMemory, OnDisk, Records
 from worldrex.dynamics.settings import Run, TrainConfig, TrainedPenalty, require_fitting, require_trainable
 
 REPORT_STEPS = 500
-STRETCH = 100
 # A network whose steps fail more often than this in a stretch is put back to where it was sound.
 BAD_SHARE = 0.5
 
@@ -123,16 +123,22 @@ def train(
     )
     mesh = mesh_of(devices_per_batch)
     place, everywhere = NamedSharding(mesh, P(NETWORK_AXIS)), NamedSharding(mesh, P())
-    host, held = tables_of(data, folds, config, devices_per_batch, whole=whole)
-    spec = jax.tree.map(lambda s: NamedSharding(mesh, s), tables_spec(host, devices_per_batch))
-    tables, held = spread_parts(host, spec), spread(held, everywhere)
-    expect_random(data)
     assignments = spread(assignments_of(runs, folds, penalties, config, mesh.shape[NETWORK_AXIS]), place)
+    total = config.warmup_steps + config.steps
+    if maps_of(data) and jax.process_count() == 1:
+        host, held = tables_of(data, folds, config, whole=whole)
+        records: Records = OnDisk(data, host, held, assignments, config, mesh)
+    else:
+        host, held = tables_of(data, folds, config, devices_per_batch, whole=whole)
+        records = InMemory(host, mesh, devices_per_batch, total)
+    held = spread(held, everywhere)
     count = assignments.fold.shape[0]
     per_device = count // mesh.shape[NETWORK_AXIS]
 
     started = time.perf_counter()
-    programs = compile_programs(mesh, tables, held, assignments, config, penalties, side_by_side(per_device), memory)
+    programs = compile_programs(
+        mesh, records.trained, records.judged, held, assignments, config, penalties, side_by_side(per_device), memory
+    )
     compile_seconds = time.perf_counter() - started
     lead = (len(runs), config.members)
     slots = slots_of(count, mesh.shape[NETWORK_AXIS])[: len(runs) * config.members]
@@ -141,11 +147,11 @@ def train(
         return np.asarray(x)[slots].reshape(*lead, *x.shape[1:])
 
     resets = config.schedule(1.0).resets
-    total = config.warmup_steps + config.steps
     reported = {*resets, total, *range(REPORT_STEPS, total, REPORT_STEPS)} - {0}
     # No stretch crosses a reset, where the optimizer starts afresh. They are short, so that Ctrl-C is heard.
-    stops = [0, *sorted(reported | set(range(STRETCH, total, STRETCH)))]
-    networks = programs.begin(tables, assignments)
+    stretch = min(STRETCH, records.steps)
+    stops = [0, *sorted(reported | set(range(stretch, total, stretch)))]
+    networks = programs.begin(records.judged, assignments)
     groups = whole.num_behaviors
     none = np.zeros(count, np.int64)
     told = _Told(
@@ -169,7 +175,9 @@ def train(
             networks, sound = programs.restart(networks), programs.restart(sound)
             told = told._replace(active=np.ones(count, bool))
             order, active = line_up(told.active, mesh, place)
-        networks, info = programs.advance(networks, tables, assignments, order, active, np.int32(start), np.int32(stop))
+        networks, info = programs.advance(
+            networks, records.of(start), assignments, order, active, np.int32(start), np.int32(stop)
+        )
         bad = np.asarray(info.bad)
         told = told._replace(skipped=told.skipped + bad.astype(np.int64), last=np.where(told.active, stop, told.last))
         # Each network by itself: what others do must not change what it is put back to.
@@ -182,7 +190,9 @@ def train(
                 say(f"steps {start} to {stop} were not finite for some members: put back, with half the learning rate")
         seen.append((per_run(info.risk).sum(-1), per_run(info.present).sum(-1)))
         if stop in reported:
-            networks, judged = programs.evaluate(networks, tables, held, assignments, order, active, np.int32(stop))
+            networks, judged = programs.evaluate(
+                networks, records.judged, held, assignments, order, active, np.int32(stop)
+            )
             told = _remember(told, judged, seen, per_run)
             if config.patience is not None and stop > max(resets, default=0) and stop < total:
                 stale = np.asarray(networks.best.stale)
@@ -212,7 +222,7 @@ def train(
     fold_of = np.array([folds.index(run.left_out) for run in runs])
     return Sweep(
         networks=jax.tree.map(per_run, kept),
-        normalizers=jax.tree.map(lambda x: np.asarray(x)[fold_of], tables.normalizer),
+        normalizers=jax.tree.map(lambda x: x[fold_of], host.normalizer),
         holdout_risk=per_run(risks),
         holdout_objective=per_run(objective),
         last_step=per_run(best.step if config.keep == "best" else told.last),

@@ -14,6 +14,9 @@ from worldrex.dynamics.samplers import Sampler
 RECORD_AXIS = "record"
 
 
+COLUMNS = ("obs", "action", "next_obs", "reward", "terminated", "behavior", "first")
+
+
 class Tables(NamedTuple):
     """The data of a sweep, the same for all of its networks; axis `fold` tells which behavior is left out."""
 
@@ -30,6 +33,8 @@ class Tables(NamedTuple):
     normalizer: Normalizer
     baseline: Float32[Array | np.ndarray, " group"]
     """Risk that is taken off each behavior's before the penalty compares them."""
+    rows: Int32[Array | np.ndarray, " record"] | None = None
+    """Which rows of the log these records are, ascending; None where they are all of it."""
 
 
 class Batch(NamedTuple):
@@ -51,10 +56,11 @@ def take(
 
     With shards > 1 the tables are cut along the mesh axis "record". Each device puts in the rows that it has, the sum
     over the axis is the whole batch, and each device takes its part of it: what is sent is the batch, whatever the log.
+    Tables of some rows only are the same on each device.
     """
 
     def at(column: Array, rows: Array) -> Array:
-        if shards == 1:
+        if shards == 1 or tables.rows is not None:
             return column[rows]
         own = column.shape[0]
         place = rows - jax.lax.axis_index(RECORD_AXIS) * own
@@ -64,14 +70,14 @@ def take(
         return summed.astype(column.dtype)
 
     def columns(*names: str, rows: Array = rows) -> list[Any]:
-        return [jax.tree.map(lambda x: at(x, rows), getattr(tables, name)) for name in names]
+        place = rows if tables.rows is None else jnp.searchsorted(tables.rows, rows)
+        return [jax.tree.map(lambda x: at(x, place), getattr(tables, name)) for name in names]
 
-    next_obs, reward, terminated, behavior = columns("next_obs", "reward", "terminated", "behavior")
+    next_obs, reward, terminated, behavior, first = columns("next_obs", "reward", "terminated", "behavior", "first")
     if features.history == 1:
         obs, action = columns("obs", "action")
         present = obs
     else:
-        (first,) = columns("first")
         past = rows_of_past(rows, first, features.history)
         obs, action = (
             x.reshape(*past.shape, x.shape[-1]) for x in columns("obs", "action", rows=past.reshape(-1))
