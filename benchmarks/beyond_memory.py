@@ -44,7 +44,7 @@ def main() -> None:
             f"{arguments.records:,} transitions, {size / 1e9:.1f} GB, made and written in {wrote:.0f} s\n", flush=True
         )
         print("| log | records | peak memory, GB | before the first step, s | steps/s |\n|---|---|---|---|---|")
-        for alone in ("disk", "memory", "disk", "memory"):
+        for alone in ("disk", "memory") * 2:
             found = in_process(alone, arguments)
             print(
                 f"| {alone} | {found['records']:,} | {found['peak'] / 1e9:.2f} | {found['before']:.0f} | {found['rate']:.1f} |",

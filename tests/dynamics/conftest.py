@@ -91,7 +91,9 @@ def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     def compiled(mesh: Any, *arguments: Any) -> Any:
         """The programs are functions of their arguments' shapes and of the settings, so that they can be kept."""
         *trees, config, penalties, at_once, memory = arguments
-        shapes = tuple((jax.tree.structure(x), tuple((y.shape, str(y.dtype)) for y in jax.tree.leaves(x))) for x in trees)
+        shapes = tuple(
+            (jax.tree.structure(x), tuple((y.shape, str(y.dtype)) for y in jax.tree.leaves(x))) for x in trees
+        )
         key = mesh, shapes, config, tuple(penalties), at_once, memory, jax.config.read("jax_disable_most_optimizations")
         if key not in kept:
             kept[key] = compile_programs(mesh, *arguments)

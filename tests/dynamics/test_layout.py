@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tests.dynamics.conftest import SMALL
-from worldrex.data import Transitions, holdout
+from worldrex.data import Transitions, aligned, holdout
 from worldrex.dynamics import Features, Run, layout, train
-from worldrex.dynamics.layout import aligned, tables_of
+from worldrex.dynamics.layout import tables_of
 
 ALIGNMENT = 64
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxtyping import Array, Bool, Int, Int32
 
-from worldrex.data import Labels, Spans, Transitions, aligned, holdout_spans
+from worldrex.data import Labels, Spans, Transitions, holdout_spans
 from worldrex.dynamics.errors import TrainingError
 from worldrex.dynamics.features import first_of_episode
 from worldrex.dynamics.normalizer import ROWS_AT_ONCE, fit_normalizer, moments_of_behaviors
@@ -90,7 +90,7 @@ def tables_of(
 
     def column(x: np.ndarray) -> np.ndarray:
         # Filled up with rows that nobody draws, so that the shards are alike.
-        return aligned(np.pad(x, ((0, length - len(x)), *[(0, 0)] * (x.ndim - 1))) if length > len(x) else x)
+        return np.pad(x, ((0, length - len(x)), *[(0, 0)] * (x.ndim - 1))) if length > len(x) else x
 
     first = first_of_episode(data.episode) if config.features.history > 1 else None
     tables = Tables(

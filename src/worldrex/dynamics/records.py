@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Int, Int32
 
-from worldrex.data import Transitions, aligned_room, release
+from worldrex.data import Transitions, aligned, aligned_room, release
 from worldrex.dynamics.features import rows_of_past
 from worldrex.dynamics.processes import spread, spread_parts
 from worldrex.dynamics.programs import Holdout, tables_spec
@@ -48,7 +48,9 @@ class InMemory:
 
     def __init__(self, host: Tables, mesh: Mesh, shards: int, total: int) -> None:
         spec = jax.tree.map(lambda s: NamedSharding(mesh, s), tables_spec(host, shards))
-        self.trained = self.judged = spread_parts(host, spec)
+        self.trained = self.judged = spread_parts(
+            host._replace(**{name: aligned(x) for name in COLUMNS if (x := getattr(host, name)) is not None}), spec
+        )
         self.steps = total
 
     def of(self, step: int) -> Tables:
