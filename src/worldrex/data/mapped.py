@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from worldrex.data.findings import damaged
-from worldrex.data.transitions import COLUMNS, DataError, Transitions
+from worldrex.data.transitions import COLUMNS, ROWS_AT_ONCE, DataError, Transitions
 from worldrex.runs import RunError, write_json
 
 FILE = "columns.json"
@@ -158,6 +158,34 @@ def _column(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(f"{file.name} holds {values.dtype} of shape {values.shape}")
     # A plain array of the mapped memory: memmap's own type costs time at every look.
     return values.view(np.ndarray)
+
+
+def part_of(data: Transitions, number: int, of: int) -> Transitions:
+    """The part of this number of a log cut into so many, whole episodes each and about as many records.
+
+    Raises DataError for fewer episodes than parts.
+    """
+    if of == 1:
+        return data
+    edges = [_next_episode(data.episode, len(data) * k // of) for k in (number, number + 1)]
+    if edges[0] == edges[1]:
+        raise DataError(
+            f"{of} processes share a log of {len(data):,} records, and its episodes are too long for each to have one. worldrex "
+            "needs at least one episode for each: start fewer processes."
+        )
+    return data.rows(slice(*edges))
+
+
+def _next_episode(episode: np.ndarray, row: int) -> int:
+    """The first row from this one on that begins an episode, or the number of rows."""
+    if row == 0:
+        return 0
+    for start in range(row, len(episode), ROWS_AT_ONCE):
+        stop = min(start + ROWS_AT_ONCE, len(episode))
+        begins = np.flatnonzero(episode[start:stop] != episode[start - 1 : stop - 1])
+        if len(begins):
+            return start + int(begins[0])
+    return len(episode)
 
 
 def maps_of(data: Transitions) -> list[mmap.mmap]:

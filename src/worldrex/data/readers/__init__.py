@@ -10,7 +10,7 @@ from worldrex.data.behaviors_of import require_one_source
 from worldrex.data.columns import from_columns
 from worldrex.data.episode_ends import Completed, complete_next_obs
 from worldrex.data.findings import Finding, plural, quote, raise_errors, some_of
-from worldrex.data.mapped import read_mapped
+from worldrex.data.mapped import part_of, read_mapped
 from worldrex.data.options import LoadOptions, with_cycle
 from worldrex.data.readers.frames import Frame, read_frame, read_mapping
 from worldrex.data.readers.reading import Reading
@@ -43,7 +43,8 @@ def load(
         options: other sources of behaviors, and widths; `behavior_cycle` is short for the option of that name.
         say: called with a line for each log: what it was taken for, its records, how many steps were dropped, and which
             columns were left out.
-        part: (k, n) for the k-th, from 0, of n parts of the logs in order; the others are not read.
+        part: (k, n) for the k-th, from 0, of n parts of the logs in order, of a converted log's episodes; the others are not
+            read.
 
     Returns all records in order; behaviors of the same name are one behavior, episodes are numbered anew if there are
     several logs.
@@ -81,10 +82,10 @@ def _load(
     found: Callable[[Finding], None] | None, *, checked: bool, part: tuple[int, int] = (0, 1),
 ) -> Transitions:  # fmt: skip
     given = _given(logs, options)
+    for log, _ in given if len(given) == 1 else _part_of(given, *part):
+        if isinstance(log, Path) and recognize(log) == "mapped":
+            return part_of(_in_place(log, len(given), options, say), *part)
     chosen = _part_of(given, *part)
-    mapped = [log for log, _ in chosen if isinstance(log, Path) and recognize(log) == "mapped"]
-    if mapped:
-        return _in_place(mapped[0], len(chosen), options, say)
     parts = [_read_one(log, name, len(given), options, say, found, checked=checked) for log, name in chosen]
     return parts[0] if len(parts) == 1 else concatenate(parts)
 
@@ -142,7 +143,7 @@ def _part_of(logs: list[T], number: int, of: int) -> list[T]:
     if len(logs) < of:
         raise DataError(
             f"{of} processes share {plural(len(logs), 'log')}; each reads logs of its own. worldrex needs at least one for each: "
-            "divide them into more files."
+            "divide them into more files, or make one of them that is shared by episodes, with `worldrex convert`."
         )
     return logs[number * len(logs) // of : (number + 1) * len(logs) // of]
 
