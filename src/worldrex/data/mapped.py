@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -70,10 +70,10 @@ def _write(parts: Iterable[Transitions], folder: Path) -> dict[str, Any]:
     names: dict[str, int] = {}
     widths: tuple[int, int] | None = None
     records = episodes = 0
-    files: dict[str, IO[bytes]] = {}
-    try:
+    with ExitStack() as opened:  # closes all, also where closing one fails on a full disk
+        files: dict[str, IO[bytes]] = {}
         for name in TYPES:
-            files[name] = open(folder / f"{name}.npy", "xb")  # noqa: SIM115
+            files[name] = opened.enter_context(open(folder / f"{name}.npy", "xb"))
             files[name].write(bytes(HEADER))
         for number, part in enumerate(parts):
             found = part.obs.shape[1], part.action.shape[1]
@@ -101,9 +101,6 @@ def _write(parts: Iterable[Transitions], folder: Path) -> dict[str, Any]:
             file.write(_header(TYPES[name], (records, 2 * obs + action + 1) if name == "records" else (records,)))
             file.flush()
             os.fsync(file.fileno())
-    finally:
-        for file in files.values():
-            file.close()
     return {"records": records, "obs": obs, "action": action, "behavior_names": list(names)}
 
 

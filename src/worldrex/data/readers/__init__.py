@@ -58,9 +58,13 @@ def load_each(
     *logs: Log, options: LoadOptions | None = None, say: Callable[[str], None] | None = None
 ) -> Iterator[Transitions]:
     """As `load`, one log after the other: what is done with the first is done before the second is read."""
-    given = _given(logs, options or LoadOptions())
+    options = options or LoadOptions()
+    given = _given(logs, options)
     for log, name in given:
-        yield _read_one(log, name, len(given), options or LoadOptions(), say, None, checked=True)
+        if isinstance(log, Path) and recognize(log) == "mapped":
+            yield _in_place(log, 1, options, say)
+        else:
+            yield _read_one(log, name, len(given), options, say, None, checked=True)
 
 
 def load_unchecked(
