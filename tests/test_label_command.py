@@ -68,3 +68,20 @@ def test_labels_that_a_log_has_do_not_matter(call: Call, tmp_path: Path) -> None
     code, _, err = call("label", tmp_path / "log.parquet", "--out", tmp_path / "out.parquet")
     assert code == 0, err
     assert agreement(load(tmp_path / "out.parquet").behavior.astype(np.int64), data.behavior.astype(np.int64)) == 1
+
+
+def test_a_list_of_named_episodes_is_for_the_labeled_log_only(call: Call, tmp_path: Path) -> None:
+    data = controlled(episodes=3)
+    columns = {name: getattr(data, name) for name in ("obs", "action", "reward", "next_obs", "truncated")}
+    np.savez(tmp_path / "log.npz", **columns, episode=np.array([f"run-{number}" for number in 9 - data.episode]))
+    code, _, err = call("label", tmp_path / "log.npz", "--num-behaviors", "3", "--out", tmp_path / "out.parquet")
+    assert code == 0, err
+    labeled = load(tmp_path / "out.parquet")
+    with open(tmp_path / "out.csv", encoding="utf-8") as file:
+        rows = {int(row["episode"]): row["behavior"] for row in csv.DictReader(file)}
+    assert list(rows) == list(dict.fromkeys(labeled.episode.tolist())), "in the log's order"
+    assert rows[int(labeled.episode[0])] == labeled.behavior_names[labeled.behavior[0]]
+    assert labeled.episode[0] == 8, "'run-9' is the last of the names"
+    code, _, err = call("describe", tmp_path / "log.npz", "--behaviors", tmp_path / "out.csv")
+    assert code == 2
+    assert "has no behavior for 9 episodes" in err

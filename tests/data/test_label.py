@@ -6,9 +6,9 @@ import pytest
 from tests.data.logs import make_log
 from tests.data.readers.test_npz import THIRD_PARTY, needs_third_party
 from worldrex.data import CollectConfig, LabelConfig, Transitions, agreement, collect, label, load
-from worldrex.data.action_models import episode_bounds, find_own_actions, view
+from worldrex.data.action_models import episode_bounds, find_own_actions, sum_episodes, view
 from worldrex.data.autocorrelation import steps_per_independent_one
-from worldrex.data.mixture import joint_log_likelihoods
+from worldrex.data.mixture import each_alone, fit_mixture, joint_log_likelihoods
 from worldrex.data.transitions import DataError
 
 GAINS = np.array([[1.0, 0.0, 0.5], [-1.0, 0.5, 0.0], [0.0, -1.0, 1.0]])
@@ -91,6 +91,35 @@ def test_constant_actions_neither_swallow_the_others_nor_fall_together():
     assert agreement(found.behavior, truth(data)) == 1
 
 
+def test_noise_has_a_floor_of_a_hundredth_of_the_spread():
+    data = controlled(GAINS[:1], noise=0.0)
+    sums = sum_episodes(data, episode_bounds(data)[1], view(data, "linear"))
+    alone = each_alone(sums)
+    mixture = fit_mixture(sums, 1, np.ones(len(sums.steps)), alone, np.random.default_rng(0))
+    np.testing.assert_allclose(np.sqrt(mixture.covariance), 0.01, rtol=1e-3)
+    np.testing.assert_allclose(np.sqrt(alone.covariance), 0.01, rtol=1e-3)
+
+
+def test_a_log_in_which_nobody_moves():
+    data = controlled(GAINS[:1])
+    found = label(replace(data, action=np.full_like(data.action, 0.7)))
+    assert (found.num_behaviors, found.several) == (1, False)
+    # The density of each effective step is the greatest of a normal distribution as wide as the floor.
+    of_step = -np.log(0.01 * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(found.log_likelihood, 30 * of_step / found.steps_per_independent, rtol=1e-6)
+
+
+def test_very_many_episodes_are_all_labeled_by_what_500_of_them_tell():
+    data = controlled(episodes=260, steps=8)
+    # The third controller has the last 80 of 600 episodes: the first 500 would not show it.
+    data = data.rows(np.argsort(data.behavior, kind="stable")[: 600 * 8])
+    found = label(data, LabelConfig(num_behaviors=3))
+    assert (found.episodes_fitted, len(found.behavior), len(found.posterior)) == (500, 600, 600)
+    np.testing.assert_array_equal(found.episodes, data.episode[::8])
+    assert agreement(found.behavior, truth(data)) > 0.98
+    assert agreement(found.behavior[520:], np.zeros(80, np.int64)) > 0.95
+
+
 def test_choices_among_a_few_values_are_told_apart_by_their_odds():
     data = controlled(episodes=15, steps=80)
     odds = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
@@ -163,9 +192,6 @@ def test_agreement_is_of_the_best_matching():
 
 def test_the_likelihood_is_that_of_a_normal_distribution():
     from scipy.stats import multivariate_normal
-
-    from worldrex.data.action_models import sum_episodes
-    from worldrex.data.mixture import each_alone
 
     data = make_log(behaviors=1, episodes=4, steps=15)
     bounds = episode_bounds(data)[1]

@@ -210,7 +210,7 @@ def _numbers_to_try(config: LabelConfig, episodes: int) -> Sequence[int]:
 
 def _episodes_at(
     data: Transitions, bounds: Int[np.ndarray, " bound"], drawn: Int[np.ndarray, " drawn"]
-) -> tuple[Transitions, Int[np.ndarray, " bound"]]:
+) -> tuple[Transitions, Int[np.ndarray, " drawn_bound"]]:
     rows = np.flatnonzero(np.repeat(np.isin(np.arange(len(bounds) - 1), drawn), np.diff(bounds)))
     return data.rows(rows), np.append(0, np.cumsum(np.diff(bounds)[drawn]))
 
