@@ -122,7 +122,8 @@ def _listed(episode: np.ndarray, path: str | os.PathLike[str], source: str) -> B
             "worldrex needs a row for every episode, numbered as in the log (from 0 where it has no column episode)."
         )
     names = tuple(sorted({name_of[key] for key in keys}))
-    return np.array([names.index(name_of[key]) for key in keys])[place], names
+    number_of = {name: number for number, name in enumerate(names)}
+    return np.array([number_of[name_of[key]] for key in keys])[place], names
 
 
 def _read_list(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from worldrex.data.findings import damaged
+from worldrex.data.findings import damaged, quote
+from worldrex.data.npy_header import DAMAGE, declared_bytes, quiet
 from worldrex.data.transitions import COLUMNS, DataError, Transitions
 from worldrex.runs import RunError, write_json
 
@@ -114,30 +115,43 @@ def read_mapped(path: Path) -> Transitions:
     Raises DataError for a folder that is damaged, or of another version.
     """
     try:
+        if (path / FILE).is_symlink():
+            raise ValueError(f"{FILE} is a link")
         content = json.loads((path / FILE).read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise DataError(
-                f"{str(path)!r} is of format {content['format']!r}, and this worldrex reads {FORMAT}: install the worldrex that "
-                "wrote it, or convert the log again."
+                f"{str(path)!r} is of format {quote(content['format'])}, and this worldrex reads {FORMAT}: install the worldrex "
+                "that wrote it, or convert the log again."
             )
         names = content["behavior_names"]
-        columns = {name: _column(path / f"{name}.npy", name, content["records"]) for name in COLUMNS}
+        with quiet():
+            columns = {name: _column(path / f"{name}.npy", name, content["records"]) for name in COLUMNS}
         behavior = columns["behavior"]
         if columns["obs"].shape != columns["next_obs"].shape:
             raise ValueError("obs and next_obs are of different widths")
-        if not isinstance(names, list) or behavior.min() < 0 or behavior.max() >= len(names):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("its behavior names are not a list of names")
+        if len(set(names)) < len(names):
+            raise ValueError("a behavior name is there twice")
+        if behavior.min() < 0 or behavior.max() >= len(names):
             raise ValueError("its behaviors are not among its names")
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except DAMAGE as error:
         raise damaged(path, "log's folder", error) from error
-    return Transitions(**columns, behavior_names=tuple(map(str, names)))
+    return Transitions(**columns, behavior_names=tuple(names))
 
 
 def _column(file: Path, name: str, records: int) -> np.ndarray:
     if file.is_symlink():
         raise ValueError(f"{file.name} is a link")
-    values = np.load(file, mmap_mode="r", allow_pickle=False)
+    with open(file, "rb") as opened:
+        magic = opened.read(np.lib.format.MAGIC_LEN)
+        if len(magic) < np.lib.format.MAGIC_LEN or not magic.startswith(np.lib.format.MAGIC_PREFIX):
+            raise ValueError(f"{file.name} is not an array")
+        if declared_bytes(opened, magic[-2]) > file.stat().st_size:
+            raise ValueError(f"{file.name} declares more than it has")
+    values = np.lib.format.open_memmap(file, mode="r")
     dtype, dims = np.dtype(TYPES.get(name, np.float32)), 2 if name in ("obs", "action", "next_obs") else 1
     if values.dtype != dtype or values.ndim != dims or len(values) != records or not values.size:
         raise ValueError(f"{file.name} holds {values.dtype} of shape {values.shape}")

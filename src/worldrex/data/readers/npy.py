@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from worldrex.data.findings import damaged, some_of
+from worldrex.data.npy_header import DAMAGE, declared_bytes, quiet
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.limits import require_room
-from worldrex.data.readers.npz import DAMAGE, declared_bytes
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
 
@@ -41,8 +41,8 @@ def read(path: Path, options: LoadOptions) -> Reading:
 
 def _read_matrix(path: Path) -> np.ndarray:
     try:
-        with open(path, "rb") as file:
-            magic = file.read(np.lib.format.MAGIC_LEN)
+        with quiet(), open(path, "rb") as file:
+            magic = file.read(np.lib.format.MAGIC_LEN).ljust(np.lib.format.MAGIC_LEN, b"\0")
             declared, size = declared_bytes(file, magic[-2]), path.stat().st_size
             if declared > size:
                 raise ValueError(f"it declares {declared:,} bytes and has {size:,}")
