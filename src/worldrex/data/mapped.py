@@ -123,6 +123,8 @@ def read_mapped(path: Path) -> Transitions:
                 f"{str(path)!r} is of format {quote(content['format'])}, and this worldrex reads {FORMAT}: install the worldrex "
                 "that wrote it, or convert the log again."
             )
+        if not isinstance(content["records"], int):
+            raise ValueError(f"its number of records is {quote(content['records'])}")
         names = content["behavior_names"]
         with quiet():
             columns = {name: _column(path / f"{name}.npy", name, content["records"]) for name in COLUMNS}

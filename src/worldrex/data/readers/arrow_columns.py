@@ -11,7 +11,7 @@ from worldrex.data.wide_columns import TIMES
 
 LABELS = ("behavior", "episode")  # may be names; everything else is numbers
 LISTED = (*MATRICES, "environment")  # may be lists; everything else is one value per record
-LONGEST_LABEL = 200  # characters
+CHARACTER = 4  # bytes in a column of text
 
 
 def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> dict[str, np.ndarray]:
@@ -34,7 +34,7 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
                 if name == "behavior":
                     columns[NAMES] = labels
                 else:
-                    columns[name] = _written_out(name, labels, columns[name], source)
+                    columns[name] = _written_out(name, labels, columns[name], table, source)
         else:
             series = [_values(component, table[component], source, text=False)[0] for component in components]
             listed = next((c for c, values in zip(components, series, strict=True) if values.ndim > 1), None)
@@ -94,13 +94,14 @@ def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> t
     return flat.to_numpy(zero_copy_only=False).reshape(len(values), -1 if len(flat) else 0), None
 
 
-def _written_out(name: str, labels: np.ndarray, numbers: np.ndarray, source: str) -> np.ndarray:
-    """Each record's label as text."""
+def _written_out(name: str, labels: np.ndarray, numbers: np.ndarray, table: pa.Table, source: str) -> np.ndarray:
+    """Each record's label as text, all as wide as the longest."""
     longest = max(map(len, labels), default=0)
-    if 4 * longest * len(numbers) > ROOM and longest > LONGEST_LABEL:
+    wide = CHARACTER * longest * len(numbers)
+    if wide > ROOM and wide > CHARACTER * table.nbytes:
         raise DataError(
-            f"{source}: {name} has a name of {longest:,} characters, which would take {longest * len(numbers) / 2**18:,.0f} "
-            f"MiB as a column. worldrex takes names of up to {LONGEST_LABEL:,} characters: shorten it, or check the export."
+            f"{source}: {name} has a name of {longest:,} characters, and with all names as wide the column would take "
+            f"{wide / 2**20:,.0f} MiB. worldrex needs names of about equal length, or numbers: shorten it."
         )
     return labels[numbers].astype(str)
 

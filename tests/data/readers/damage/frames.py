@@ -89,7 +89,7 @@ def polars(columns: dict[str, np.ndarray], choices: Choices) -> Any:
                 value = choices.one_of(VALUES)
                 made = made.with_columns(pl.Series(name, [value] * len(made), strict=False))
             case 1:
-                made = made.with_columns(pl.Series(name, pl.from_arrow(any_column(len(made), choices))))
+                made = made.with_columns(pl.Series(name, any_column(len(made), choices).to_pylist(), strict=False))
             case 2:
                 made = made.with_columns(pl.Series(name, [object()] * len(made), dtype=pl.Object))
             case 3:
