@@ -23,8 +23,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the tests' own makers of logs
@@ -152,9 +154,10 @@ def run_inputs(kind: str, engine: str, inputs: int, seed: int, folder: Path) -> 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     errors = os.open(folder / "stderr", os.O_RDWR | os.O_CREAT | os.O_APPEND)
     os.dup2(errors, 2)
+    atheris: Any = None
     if engine == "atheris":
         try:
-            import atheris  # pyright: ignore[reportMissingImports]
+            atheris = import_module("atheris")  # which no extra of this project has
         except ImportError as error:
             raise SystemExit("this engine needs atheris: pip install atheris") from error
         with atheris.instrument_imports(include=["worldrex.data"]):
@@ -219,10 +222,10 @@ def run_inputs(kind: str, engine: str, inputs: int, seed: int, folder: Path) -> 
         atheris.Fuzz()
 
 
-def draw(one, inputs: int, seed: int) -> None:
+def draw(one: Callable[[bytes], None], inputs: int, seed: int) -> None:
     """Hypothesis' own bytes."""
-    import hypothesis
-    from hypothesis import strategies
+    hypothesis: Any = import_module("hypothesis")
+    strategies: Any = import_module("hypothesis.strategies")
 
     quick = hypothesis.settings(
         max_examples=inputs, database=None, deadline=None, phases=[hypothesis.Phase.generate],
@@ -271,7 +274,7 @@ def findings_in(path: Path) -> tuple[Counter[str], dict[str, str]]:
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         detail, seed = json.loads(line)
         times[detail] += 1
-        if len(seed) < len(seeds.get(detail, seed + " ")):
+        if detail not in seeds or len(seed) < len(seeds[detail]):
             seeds[detail] = seed
     return times, seeds
 

@@ -75,7 +75,7 @@ class Hdf5File:
     def parts(self, group: str) -> list[str]:
         """What a group has, in natural order. Raises DataError where it comes a second time: it may hold itself."""
         found = self._find(group)
-        address = h5py.h5o.get_info(found.id).addr if found is not None else 0
+        address = h5py.h5o.get_info(found.id).addr if found is not None else 0  # pyright: ignore[reportAttributeAccessIssue]
         if address in self._parted:
             raise self._elsewhere(group, "is there more than once, under several names")
         self._parted.add(address)
