@@ -28,7 +28,7 @@ def find_disorder(columns: Mapping[str, np.ndarray], parts: Parts, source: str) 
     findings = []
     for name in TIMES:
         time = columns.get(name)
-        if time is None or time.size != length or time.dtype.kind not in "biufmM":
+        if time is None or time.size != length or time.shape[:1] != (length,) or time.dtype.kind not in "biufmM":
             continue
         time = per_record(time)
         back = inside & (time[1:] < time[:-1])

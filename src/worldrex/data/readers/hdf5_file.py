@@ -1,6 +1,7 @@
 """HDF5 files: only what lies in the file itself is read, and no more than it can hold."""
 
 import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,21 @@ import numpy as np
 
 from worldrex.data.findings import damaged
 from worldrex.data.readers.folders import natural
+from worldrex.data.readers.hdf5_chunks import require_whole
 from worldrex.data.readers.limits import require_room
 from worldrex.data.transitions import DataError
 
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError, OverflowError, AttributeError)
+DAMAGE = (
+    zlib.error,
+    OSError,
+    KeyError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    AttributeError,
+)
 
 
 CHARACTER, OBJECT = 4, 64  # bytes of a character in a column, and of a text before
@@ -69,6 +81,7 @@ class Hdf5File:
                 "worldrex needs plain numbers: export it with a numeric type, rows of equal width."
             )
         self.require_room(found.size * found.dtype.itemsize if found.shape is not None else 0)
+        require_whole(found)
         values = found[()]
         return values if isinstance(values, np.ndarray) else np.asarray(values)
 
@@ -89,6 +102,7 @@ class Hdf5File:
     def _text(self, found: h5py.Dataset) -> np.ndarray:
         # Text is written out with four bytes for each character, as wide as the longest.
         self.require_room((found.size or 0) * (CHARACTER * found.dtype.itemsize + OBJECT))
+        require_whole(found)
         values = np.array(found.asstr(errors="surrogateescape")[()])
         self.require_room(CHARACTER * values.size * max(map(len, values.reshape(-1)), default=0))
         return values.astype(str)

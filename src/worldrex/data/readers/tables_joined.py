@@ -24,7 +24,10 @@ def join(
     Raises DataError where the files have different columns, widths or kinds of labels.
     """
     known = [{name for name, values in table.items() if values.ndim > 0 and len(values)} - {NAMES} for table in tables]
-    counts = [max((len(values) for values in table.values() if values.ndim), default=0) for table in tables]
+    counts = [
+        max((len(values) for name, values in table.items() if values.ndim and name != NAMES), default=0)
+        for table in tables
+    ]
     filled = [i for i, count in enumerate(counts) if count]
     everywhere = set.intersection(*(known[i] for i in filled)) if filled else set()
     everywhere -= {name for name in TIMES if len({tables[i][name].dtype.kind for i in filled if name in tables[i]}) > 1}

@@ -90,7 +90,7 @@ def _typed(values: np.ndarray, choices: Choices) -> np.ndarray:
     try:
         with np.errstate(all="ignore"):
             return values.astype(np.dtype(choices.one_of(TYPES)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return np.zeros(values.shape, "V4")
 
 

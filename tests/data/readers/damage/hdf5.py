@@ -94,7 +94,7 @@ def _declared(group: h5py.Group, name: str, values: np.ndarray, choices: Choices
 def _chunked(group: h5py.Group, name: str, values: np.ndarray, choices: Choices) -> None:
     """Chunks far larger than what they hold."""
     shape = values.shape or (1,)
-    chunks = (choices.one_of([2**10, 2**20, 2**28]), *shape[1:])
+    chunks = (choices.one_of([2**10, 2**20, 2**22]), *shape[1:])
     group.create_dataset(name, shape, values.dtype, chunks=chunks, maxshape=(None, *shape[1:]), compression="gzip")
 
 

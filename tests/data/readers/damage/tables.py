@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
@@ -259,7 +260,8 @@ def csv_bytes(content: bytes, choices: Choices) -> bytes:
         made, delimiter=choices.one_of([",", ",", ";", "\t", "|"]), lineterminator=choices.one_of(["\n", "\r\n", "\r"]),
         quoting=quoting, escapechar="\\",
     )  # fmt: skip
-    writer.writerows(rows)
+    with suppress(csv.Error):  # of a row that cannot be written unquoted: the rows before it are there
+        writer.writerows(rows)
     return made.getvalue().encode(
         choices.one_of(["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "latin1"]), "replace"
     )
