@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -133,6 +134,33 @@ def test_a_chunk_that_unpacks_to_much_more_than_its_array_is_refused(tmp_path: P
         file.create_dataset("reward", (120,), np.float32, chunks=(2**28,), maxshape=(None,), compression="gzip")
     with pytest.raises(DataError, match=r"declares 1,024 MiB of data"):
         load(tmp_path / "log")
+
+
+@pytest.mark.parametrize("stored", [b"abc", zlib.compress(b"abc")], ids=["raw", "deflated"])
+def test_a_chunk_that_holds_less_than_its_array_is_refused(stored: bytes, tmp_path: Path):
+    """HDF5's library would read beyond it, and may end the process."""
+    data = make_log()
+    with h5py.File(tmp_path / "log", "w") as file:
+        for name in ("obs", "action", "next_obs", "truncated"):
+            file[name] = getattr(data, name)
+        packed = {"compression": "gzip"} if stored != b"abc" else {}
+        reward = file.create_dataset("reward", (120,), np.float32, chunks=(120,), **packed)
+        reward.id.write_direct_chunk((0,), stored)
+    with pytest.raises(DataError, match="a chunk of /reward holds 3 bytes of 480"):
+        load(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    "packed", [{"compression": "gzip", "shuffle": True, "fletcher32": True}, {"compression": "lzf"}]
+)
+def test_packed_arrays_and_packed_text_are_read(packed: dict, tmp_path: Path):
+    data = make_log()
+    with h5py.File(tmp_path / "log", "w") as file:
+        for name in ("obs", "action", "reward", "next_obs", "truncated"):
+            file.create_dataset(name, data=getattr(data, name), **packed)
+        names = np.array(data.behavior_names, dtype=object)[data.behavior]
+        file.create_dataset("behavior", data=names, chunks=(50,), **{**packed, "fletcher32": False})
+    assert_identical(load(tmp_path / "log"), data)
 
 
 def test_groups_that_hold_each_other_many_times_are_refused_at_once(tmp_path: Path):
