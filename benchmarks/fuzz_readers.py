@@ -141,7 +141,8 @@ def watch(kind: str, arguments: argparse.Namespace, folder: Path) -> Counts:
         if counts.begun > counts.ended and not why and time.monotonic() > end:
             break  # its time was over, not the input's
         if counts.begun > counts.ended:
-            note(folder, why or f"crash: exit status {child.returncode}", seed)
+            said = (folder / "stderr").read_bytes()[-300:]
+            note(folder, why or f"crash: exit status {child.returncode}, {said!r}", seed)
             board.write(counts._replace(ended=counts.begun, findings=counts.findings + 1), b"")
         elif counts.ended == before and time.monotonic() < end and child.returncode and counts.ended < arguments.inputs:
             raise SystemExit(f"the child for {kind} ends with {child.returncode} before its next input")
