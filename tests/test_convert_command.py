@@ -1,7 +1,6 @@
 """`worldrex convert`: logs beyond memory become one folder, whole or not at all, that is used where it lies."""
 
 import errno
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -215,34 +214,3 @@ def test_from_python(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="exists and is never overwritten"):
         write_mapped(parts, tmp_path / "log")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log"]
-
-
-def test_folders_that_are_damaged(tmp_path: Path) -> None:
-    def damaged(change: Callable[[Path], object], message: str) -> None:
-        folder = tmp_path / f"log-{len(list(tmp_path.iterdir()))}"
-        write_mapped([make_log()], folder)
-        change(folder)
-        with pytest.raises(DataError, match=message):
-            load(folder)
-
-    def said(**changed: object) -> Callable[[Path], object]:
-        def change(folder: Path) -> None:
-            content = json.loads((folder / "columns.json").read_text())
-            (folder / "columns.json").write_text(json.dumps(content | changed))
-
-        return change
-
-    def linked(folder: Path) -> None:
-        (folder / "records.npy").rename(tmp_path / "elsewhere.npy")
-        (folder / "records.npy").symlink_to(tmp_path / "elsewhere.npy")
-
-    damaged(said(format=1), "is of format 1, and this worldrex reads 2")
-    damaged(said(records=119), r"records\.npy holds float32 of shape \(120, 9\)")
-    damaged(said(obs=2), r"records\.npy holds float32 of shape \(120, 9\)")
-    damaged(said(action=0), r"it tells of 120 records of widths \(3, 0\)")
-    damaged(said(behavior_names=["one"]), "its behaviors are not among its names")
-    damaged(said(behavior_names=[1, 2]), "its behaviors have no names")
-    damaged(lambda folder: (folder / "behavior.npy").unlink(), "truncated or damaged: .*No such file")
-    damaged(lambda folder: os.truncate(folder / "records.npy", 700), "truncated or damaged")
-    damaged(lambda folder: np.save(folder / "episode.npy", np.zeros(120)), r"episode\.npy holds float64")
-    damaged(linked, r"records\.npy is a link")

@@ -124,14 +124,15 @@ def content(folder: Path) -> dict:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"format": 1}, "is of format 1, and this worldrex reads 2"),
+        ({"format": 1}, "is of format '1', and this worldrex reads 2"),
         ({"records": 1599}, "records.npy"),
-        ({"records": True}, "True records"),
+        ({"records": True}, "'True' records"),
         ({"obs": 1}, "records.npy"),
         ({"action": -1}, "widths"),
         ({"behavior_names": ["a"]}, "behaviors"),
         ({"behavior_names": [1, 2, 3, 4]}, "no names"),
         ({"behavior_names": "abcd"}, "no names"),
+        ({"behavior_names": ["a", "a", "b", "c"]}, "twice"),
     ],
 )
 def test_what_does_not_fit_is_refused(folder: Path, changed: dict, told: str):

@@ -117,12 +117,14 @@ def _listed(episode: np.ndarray, path: str | os.PathLike[str], source: str) -> B
     keys = [_key(number) for number in distinct.tolist()]
     missing = [key for key in keys if key not in name_of]
     if missing:
+        named = some_of([_shown(key) for key in missing])
         raise DataError(
-            f"{str(path)!r} has no behavior for {plural(len(missing), 'episode')} of {source}: {some_of(missing)}. "
+            f"{str(path)!r} has no behavior for {plural(len(missing), 'episode')} of {source}: {named}. "
             "worldrex needs a row for every episode, numbered as in the log (from 0 where it has no column episode)."
         )
     names = tuple(sorted({name_of[key] for key in keys}))
-    return np.array([names.index(name_of[key]) for key in keys])[place], names
+    number_of = {name: number for number, name in enumerate(names)}
+    return np.array([number_of[name_of[key]] for key in keys])[place], names
 
 
 def _read_list(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -143,7 +145,7 @@ def _read_list(path: str | os.PathLike[str]) -> dict[str, str]:
                     )
                 if name_of.setdefault(key, name) != name:
                     raise DataError(
-                        f"{str(path)!r} gives episode {key} to {quote(name_of[key])} and to {quote(name)}. "
+                        f"{str(path)!r} gives episode {_shown(key)} to {quote(name_of[key])} and to {quote(name)}. "
                         "worldrex needs one behavior per episode: remove one of the rows."
                     )
     except OSError as error:
@@ -156,6 +158,11 @@ def _read_list(path: str | os.PathLike[str]) -> dict[str, str]:
             "behavior: export it again."
         ) from error
     return name_of
+
+
+def _shown(key: str) -> str:
+    """A number as it is, and a name, which may be anything, in quotes."""
+    return key if key.lstrip("+-").isdecimal() and len(key) < 30 else quote(key)
 
 
 def _key(episode: object) -> str:

@@ -17,7 +17,11 @@ MATRICES = ("obs", "action", "next_obs")
 
 Columns = Mapping[str, np.ndarray]
 
+# What is not finite is found and told; a signaling NaN among it would be warned of as well.
+QUIETLY = np.errstate(invalid="ignore", over="ignore")
 
+
+@QUIETLY
 def from_columns(
     columns: Columns,
     *,
@@ -71,6 +75,7 @@ def from_columns(
     )
 
 
+@QUIETLY
 def check_columns(columns: Columns) -> list[Finding]:
     """Errors in the names, types, shapes and codes of raw columns; empty where they can become Transitions."""
     missing = [name for name in REQUIRED if name not in columns]
@@ -245,6 +250,7 @@ def number_episodes(ends: np.ndarray) -> np.ndarray:
 def _episode_numbers(values: np.ndarray) -> np.ndarray:
     """Numbers that fit stay as they are; others, and names, are numbered in their sorted order."""
     if values.dtype.kind in "biuf":
+        values = values.astype(np.float64) if values.dtype == np.float16 else values  # which does not hold the bounds
         whole = np.isfinite(values).all() and (values == np.trunc(values)).all()
         if whole and values.min() >= -(2**31) and values.max() < 2**31:
             return values.astype(np.int32)

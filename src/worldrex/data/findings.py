@@ -7,6 +7,7 @@ from typing import Literal
 from worldrex.data.transitions import DataError
 
 MOST_NAMED = 8
+LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,20 @@ def raise_errors(findings: Sequence[Finding], source: str) -> None:
 
 def damaged(path: object, kind: str, error: Exception) -> DataError:
     """The error for a file of the right kind that its library cannot read."""
-    reason = next(iter(str(error).splitlines()), "").rstrip(". ") or type(error).__name__
     return DataError(
-        f"{str(path)!r} is truncated or damaged: {reason}. worldrex needs a whole {kind} file: copy or export it again."
+        f"{str(path)!r} is truncated or damaged: {reason_of(error)}. worldrex needs a whole {kind} file: copy or export it again."
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """What a library says, in one line: it may quote the file, whatever is in there, at any length."""
+    reason = next(iter(str(error).splitlines()), "").rstrip(". ") or type(error).__name__
+    return escaped(reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…")
+
+
+def escaped(text: str) -> str:
+    """A text with what cannot be printed escaped: control characters, line ends, halves of surrogate pairs."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def quote(name: object, longest: int = 60) -> str:

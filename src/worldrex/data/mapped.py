@@ -17,7 +17,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from worldrex.data.findings import damaged
+from worldrex.data.findings import damaged, quote
+from worldrex.data.npy_header import DAMAGE, declared_bytes, quiet
 from worldrex.data.transitions import COLUMNS, ROWS_AT_ONCE, DataError, Transitions
 from worldrex.runs import RunError, write_json
 
@@ -120,28 +121,33 @@ def read_mapped(path: Path) -> Transitions:
     Raises DataError for a folder that is damaged, or of another version.
     """
     try:
+        if (path / FILE).is_symlink():
+            raise ValueError(f"{FILE} is a link")
         content = json.loads((path / FILE).read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise DataError(
-                f"{str(path)!r} is of format {content['format']!r}, and this worldrex reads {FORMAT}: install the worldrex that "
-                "wrote it, or convert the log again."
+                f"{str(path)!r} is of format {quote(content['format'])}, and this worldrex reads {FORMAT}: install the worldrex "
+                "that wrote it, or convert the log again."
             )
         names, records, widths = content["behavior_names"], content["records"], (content["obs"], content["action"])
         if not all(type(number) is int and number > 0 for number in (records, *widths)):
-            raise ValueError(f"it tells of {records!r} records of widths {widths!r}")
+            raise ValueError(f"it tells of {quote(records)} records of widths {quote(widths)}")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("its behaviors have no names")
+        if len(set(names)) < len(names):
+            raise ValueError("a behavior name is there twice")
         obs, action = widths
-        matrix = _column(path, "records", (records, 2 * obs + action + 1))
-        columns = dict(zip(RECORDS, np.split(matrix, (obs, obs + action, 2 * obs + action), axis=1), strict=True))
+        with quiet():
+            matrix = _column(path, "records", (records, 2 * obs + action + 1))
+            columns = {name: _column(path, name, (records,)) for name in LABELS}
+        columns |= zip(RECORDS, np.split(matrix, (obs, obs + action, 2 * obs + action), axis=1), strict=True)
         columns["reward"] = columns["reward"][:, 0]
-        columns |= {name: _column(path, name, (records,)) for name in LABELS}
         behavior = columns["behavior"]
         if behavior.min() < 0 or behavior.max() >= len(names):
             raise ValueError("its behaviors are not among its names")
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except DAMAGE as error:
         raise damaged(path, "log's folder", error) from error
     return Transitions(**columns, behavior_names=tuple(names))
 
@@ -150,7 +156,13 @@ def _column(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
     file = folder / f"{name}.npy"
     if file.is_symlink():
         raise ValueError(f"{file.name} is a link")
-    values = np.load(file, mmap_mode="r", allow_pickle=False)
+    with open(file, "rb") as opened:
+        magic = opened.read(np.lib.format.MAGIC_LEN)
+        if len(magic) < np.lib.format.MAGIC_LEN or not magic.startswith(np.lib.format.MAGIC_PREFIX):
+            raise ValueError(f"{file.name} is not an array")
+        if declared_bytes(opened, magic[-2]) > file.stat().st_size:
+            raise ValueError(f"{file.name} declares more than it has")
+    values = np.lib.format.open_memmap(file, mode="r")
     if values.dtype != TYPES[name] or values.shape != shape:
         raise ValueError(f"{file.name} holds {values.dtype} of shape {values.shape}")
     # A plain array of the mapped memory: memmap's own type costs time at every look.

@@ -24,11 +24,11 @@ def find_disorder(columns: Mapping[str, np.ndarray], parts: Parts, source: str) 
     episode = per_record(columns["episode"]) if numbered else number_episodes(end_flags(columns, length)[2])
     inside = episode[1:] == episode[:-1]
     ends = np.cumsum([count for _, count in parts], dtype=np.int64)[:-1]
-    inside[ends[ends > 0] - 1] = False
+    inside[ends[(ends > 0) & (ends < length)] - 1] = False  # files may be empty, also the last ones
     findings = []
     for name in TIMES:
         time = columns.get(name)
-        if time is None or time.size != length or time.dtype.kind not in "biufmM":
+        if time is None or time.size != length or time.shape[:1] != (length,) or time.dtype.kind not in "biufmM":
             continue
         time = per_record(time)
         back = inside & (time[1:] < time[:-1])

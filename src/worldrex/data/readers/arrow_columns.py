@@ -3,12 +3,15 @@
 import numpy as np
 import pyarrow as pa
 
-from worldrex.data.columns import NAMES
-from worldrex.data.findings import plural
+from worldrex.data.columns import MATRICES, NAMES
+from worldrex.data.findings import plural, quote
+from worldrex.data.readers.limits import ROOM
 from worldrex.data.transitions import DataError
 from worldrex.data.wide_columns import TIMES
 
 LABELS = ("behavior", "episode")  # may be names; everything else is numbers
+LISTED = (*MATRICES, "environment")  # may be lists; everything else is one value per record
+CHARACTER = 4  # bytes in a column of text
 
 
 def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> dict[str, np.ndarray]:
@@ -31,7 +34,7 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
                 if name == "behavior":
                     columns[NAMES] = labels
                 else:
-                    columns[name] = labels[columns[name]].astype(str)
+                    columns[name] = _written_out(name, labels, columns[name], table, source)
         else:
             series = [_values(component, table[component], source, text=False)[0] for component in components]
             listed = next((c for c, values in zip(components, series, strict=True) if values.ndim > 1), None)
@@ -58,15 +61,17 @@ def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> t
         values = pa.array([], column.type)
     if pa.types.is_null(values.type):  # what has no values has no type
         return np.empty(0), None
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+    if _is_text(values.type.value_type if pa.types.is_dictionary(values.type) else values.type):
         if not text:
             raise DataError(
-                f"{source}: {name} has values of type {values.type}, such as {values[0].as_py() if len(values) else ''!r}. "
+                f"{source}: {name} has values of type {values.type}, such as {_first(values)}. "
                 "worldrex needs numbers: convert the column."
             )
-        return _numbered(values)
+        return _numbered(name, values, source)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+        _refuse_nulls(name, values, source)
+    _refuse_other_types(name, values.type, source)
     lists, fixed = pa.types.is_list(values.type), pa.types.is_fixed_size_list(values.type)
     if not (lists or fixed or pa.types.is_large_list(values.type)):
         return values.to_numpy(zero_copy_only=False), None
@@ -80,24 +85,69 @@ def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> t
                 f"({widths[0]} at row 0, {widths[row]} at row {row:,}). "
                 "worldrex needs the same components in every record: export them again."
             )
-    _refuse_nulls(name, flat, source, width=max(len(flat) // max(len(values), 1), 1))
+    width = len(flat) // len(values) if len(values) else 1
+    if name not in LISTED and width != 1:
+        raise DataError(
+            f"{source}: {name} has lists of {width} values. worldrex needs one per record: split the column."
+        )
+    _refuse_nulls(name, flat, source, width=max(width, 1))
     return flat.to_numpy(zero_copy_only=False).reshape(len(values), -1 if len(flat) else 0), None
 
 
-def _numbered(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def _written_out(name: str, labels: np.ndarray, numbers: np.ndarray, table: pa.Table, source: str) -> np.ndarray:
+    """Each record's label as text, all as wide as the longest."""
+    longest = max(map(len, labels), default=0)
+    wide = CHARACTER * longest * len(numbers)
+    if wide > ROOM and wide > CHARACTER * table.nbytes:
+        raise DataError(
+            f"{source}: {name} has a name of {longest:,} characters, and with all names as wide the column would take "
+            f"{wide / 2**20:,.0f} MiB. worldrex needs names of about equal length, or numbers: shorten it."
+        )
+    return labels[numbers].astype(str)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _first(values: pa.Array) -> str:
+    return quote(values[0].as_py()) if len(values) else "''"
+
+
+def _refuse_other_types(name: str, kind: pa.DataType, source: str) -> None:
+    """Raise DataError for what is neither a number nor a list of numbers: dates, bytes, structs, lists of lists."""
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    number = kind.value_type if lists else kind
+    if not (pa.types.is_integer(number) or pa.types.is_floating(number) or pa.types.is_boolean(number)):
+        raise DataError(
+            f"{source}: {name} has values of type {quote(kind)}. worldrex needs numbers, or lists of numbers: convert the "
+            "column."
+        )
+
+
+def _numbered(name: str, values: pa.Array, source: str) -> tuple[np.ndarray, np.ndarray]:
     """Each string's place among the distinct ones in sorted order, and those."""
-    encoded = values.dictionary_encode()
+    # A dictionary may hold a text of megabytes that stands in each row: it is never written out.
+    encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     strings = np.array(encoded.dictionary.to_pylist(), dtype=object)
-    order = np.argsort(strings)
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order))
-    return place[encoded.indices.to_numpy()], strings[order]
+    indices = encoded.indices.to_numpy()
+    used, place = np.unique(indices, return_inverse=True)
+    strings = strings[used]
+    missing = np.array([string is None for string in strings], bool)[place]
+    if missing.any():  # in the dictionary, where null_count does not see it
+        raise _missing(name, int(missing.sum()), int(np.argmax(missing)), source)
+    distinct, number = np.unique(strings, return_inverse=True)
+    return number[place].astype(np.int32), distinct
 
 
 def _refuse_nulls(name: str, values: pa.Array | pa.ChunkedArray, source: str, *, width: int = 1) -> None:
     if values.null_count:
         row = int(np.argmax(values.is_null().to_numpy(zero_copy_only=False))) // width
-        raise DataError(
-            f"{source}: {name} has {plural(values.null_count, 'missing value')} (null; first at row {row:,}). "
-            "worldrex needs a number everywhere: drop or repair these records."
-        )
+        raise _missing(name, values.null_count, row, source)
+
+
+def _missing(name: str, count: int, row: int, source: str) -> DataError:
+    return DataError(
+        f"{source}: {name} has {plural(count, 'missing value')} (null; first at row {row:,}). "
+        "worldrex needs a number everywhere: drop or repair these records."
+    )

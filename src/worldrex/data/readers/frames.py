@@ -1,5 +1,6 @@
 """Logs in memory: a mapping of arrays, or a data frame of any library that speaks Arrow (pandas, polars)."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from worldrex.data.columns import NAMES
+from worldrex.data.findings import quote, reason_of
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.arrow_columns import columns_of
 from worldrex.data.readers.reading import Reading
@@ -25,21 +27,34 @@ class Frame(Protocol):
 
 def read_frame(frame: Frame, options: LoadOptions, source: str) -> Reading:
     """The known columns of a data frame. Raises DataError for missing values and for text where numbers are needed."""
+    _refuse_nul(frame, source)
     try:
-        table = pa.table(frame)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that are no text: they are taken as text
+            table = pa.table(frame)
         chosen = choose_columns(table.column_names, options.behavior_column, source)
         columns = columns_of(table, chosen, source)
     except DataError:
         raise
-    except (pa.ArrowException, ValueError, TypeError, KeyError, MemoryError) as error:
+    except Exception as error:  # any library's: what its own conversion raises is not known
         raise DataError(
-            f"{source} cannot be read as a table: {str(error).splitlines()[0] if str(error) else type(error).__name__}. "
+            f"{source} cannot be read as a table: {reason_of(error)}. "
             "worldrex needs columns of numbers (obs_0, obs_1, ...) or of lists of numbers: convert them."
         ) from error
     picked = {column for components in chosen.values() for column in components}
     library = type(frame).__module__.split(".")[0]
     absent = left_out(table.column_names, picked)
     return Reading(f"a {library} table", absent | columns)
+
+
+def _refuse_nul(frame: Frame, source: str) -> None:
+    """Raise DataError for a name with a NUL character, at which polars (2.1) ends the process."""
+    schema = getattr(frame, "schema", None)
+    if schema is not None and "\\x00" in repr(schema):
+        name = next((name for name in getattr(frame, "columns", ()) if "\0" in str(name)), "of a field")
+        raise DataError(
+            f"{source} has a name with a NUL character, {quote(name)}. worldrex needs other names: rename it."
+        )
 
 
 def read_mapping(arrays: Mapping[str, Any], options: LoadOptions, source: str) -> Reading:

@@ -1,5 +1,7 @@
 """HDF5 files: only what lies in the file itself is read, and no more than it can hold."""
 
+import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,10 +10,25 @@ import h5py
 import numpy as np
 
 from worldrex.data.findings import damaged
+from worldrex.data.readers.folders import natural
+from worldrex.data.readers.hdf5_chunks import require_whole
 from worldrex.data.readers.limits import require_room
 from worldrex.data.transitions import DataError
 
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError, OverflowError, AttributeError)
+DAMAGE = (
+    zlib.error,
+    OSError,
+    KeyError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    AttributeError,
+)
+
+
+CHARACTER, OBJECT = 4, 64  # bytes of a character in a column, and of a text before
 
 
 class Hdf5File:
@@ -22,6 +39,7 @@ class Hdf5File:
         self._file = file
         self._size = path.stat().st_size
         self._declared = 0
+        self._parted: set[int] = set()
 
     def names(self, group: str = "/") -> list[str]:
         """What a group has, in its order."""
@@ -53,17 +71,41 @@ class Hdf5File:
             raise DataError(f"{str(self.path)!r} has no array {name}. worldrex needs it: export the log again.")
         if found.is_virtual or found.external:
             raise self._elsewhere(name, "takes its values from other files")
+        if found.chunks is not None:  # a whole chunk is unpacked, however little of it belongs to the array
+            require_room(math.prod(found.chunks) * found.dtype.itemsize, self._size, self.path)
         if h5py.check_string_dtype(found.dtype) is not None:
-            return np.array(found.asstr(errors="surrogateescape")[()]).astype(str)
+            return self._text(found)
         if found.dtype.hasobject or found.dtype.kind not in "biuf":
             raise DataError(
                 f"{str(self.path)!r}: {name} has values of type {found.dtype}, of objects or of variable length. "
                 "worldrex needs plain numbers: export it with a numeric type, rows of equal width."
             )
-        self._declared += found.size * found.dtype.itemsize if found.shape is not None else 0
-        require_room(self._declared, self._size, self.path)
+        self.require_room(found.size * found.dtype.itemsize if found.shape is not None else 0)
+        require_whole(found)
         values = found[()]
         return values if isinstance(values, np.ndarray) else np.asarray(values)
+
+    def parts(self, group: str) -> list[str]:
+        """What a group has, in natural order. Raises DataError where it comes a second time: it may hold itself."""
+        found = self._find(group)
+        address = h5py.h5o.get_info(found.id).addr if found is not None else 0  # pyright: ignore[reportAttributeAccessIssue]
+        if address in self._parted:
+            raise self._elsewhere(group, "is there more than once, under several names")
+        self._parted.add(address)
+        return sorted(self.names(group), key=natural)
+
+    def require_room(self, count: int) -> None:
+        """Raise DataError where so many bytes more than all before are more than the file can honestly hold."""
+        self._declared += count
+        require_room(self._declared, self._size, self.path)
+
+    def _text(self, found: h5py.Dataset) -> np.ndarray:
+        # Text is written out with four bytes for each character, as wide as the longest.
+        self.require_room((found.size or 0) * (CHARACTER * found.dtype.itemsize + OBJECT))
+        require_whole(found)
+        values = np.array(found.asstr(errors="surrogateescape")[()])
+        self.require_room(CHARACTER * values.size * max(map(len, values.reshape(-1)), default=0))
+        return values.astype(str)
 
     def _find(self, name: str) -> h5py.Group | h5py.Dataset | None:
         found: h5py.Group | h5py.Dataset = self._file

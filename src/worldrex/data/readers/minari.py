@@ -8,7 +8,7 @@ from worldrex.data.columns import NAMES
 from worldrex.data.findings import quote, some_of
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.folders import inside, natural, read_json
-from worldrex.data.readers.hdf5_file import Hdf5File, open_hdf5
+from worldrex.data.readers.hdf5_file import CHARACTER, Hdf5File, open_hdf5
 from worldrex.data.readers.minari_folders import FILE
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
@@ -77,6 +77,8 @@ def _episode(file: Hdf5File, group: str, key: str) -> dict[str, np.ndarray]:
         # Minari's collector begins infos with that of the reset.
         columns["behavior"] = values[1:] if len(values) == steps + 1 else values
     elif (label := file.attribute(group, key)) is not None:
+        if isinstance(label, str):
+            file.require_room(CHARACTER * len(label) * steps)
         columns["behavior"] = np.full(steps, label)
     return columns
 
@@ -84,8 +86,13 @@ def _episode(file: Hdf5File, group: str, key: str) -> dict[str, np.ndarray]:
 def _flat(file: Hdf5File, name: str) -> np.ndarray:
     """An array; of a group, its arrays side by side in sorted order."""
     if not file.is_group(name):
-        return file.array(name)
-    parts = [_flat(file, f"{name}/{key}") for key in sorted(file.names(name), key=natural)]
+        values = file.array(name)
+        if not values.ndim:
+            raise DataError(
+                f"{str(file.path)!r}: {name} is a single value. worldrex needs one for each step: collect it again."
+            )
+        return values
+    parts = [_flat(file, f"{name}/{key}") for key in file.parts(name)]
     if not parts or len({len(part) for part in parts}) > 1:
         raise DataError(f"{str(file.path)!r}: the parts of {name} have different lengths: collect it again.")
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from worldrex.data.findings import damaged, some_of
+from worldrex.data.npy_header import DAMAGE, declared_bytes, quiet
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.limits import require_room
-from worldrex.data.readers.npz import DAMAGE, declared_bytes
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
 
 MAGIC = np.lib.format.MAGIC_PREFIX
+MOST_FITTING = 100  # widths that an error looks at: a damaged header may say any number of columns
 SINGLE = 3  # columns of one number: reward, terminal, policy
 
 
@@ -41,8 +42,8 @@ def read(path: Path, options: LoadOptions) -> Reading:
 
 def _read_matrix(path: Path) -> np.ndarray:
     try:
-        with open(path, "rb") as file:
-            magic = file.read(np.lib.format.MAGIC_LEN)
+        with quiet(), open(path, "rb") as file:
+            magic = file.read(np.lib.format.MAGIC_LEN).ljust(np.lib.format.MAGIC_LEN, b"\0")
             declared, size = declared_bytes(file, magic[-2]), path.stat().st_size
             if declared > size:
                 raise ValueError(f"it declares {declared:,} bytes and has {size:,}")
@@ -72,8 +73,11 @@ def _widths(columns: int, options: LoadOptions, path: Path) -> tuple[int, int]:
     if obs is not None and act is not None and obs > 0 and act > 0 and 2 * obs + act + SINGLE == columns:
         return obs, act
     rest = columns - SINGLE
-    fitting = [(o, rest - 2 * o) for o in range((rest - 1) // 2, 0, -1)]
-    near = [pair for pair in fitting if pair[0] == obs or pair[1] == act] or fitting
+    widest = (rest - 1) // 2
+    alike = {obs} if obs is not None else set()
+    alike |= {(rest - act) // 2} if act is not None and (rest - act) % 2 == 0 else set()
+    fitting = range(widest, max(widest - MOST_FITTING, 0), -1)
+    near = [(o, rest - 2 * o) for o in sorted(o for o in alike if 0 < o <= widest)[::-1] or fitting]
     fits = some_of([f"obs_dims {o} with action_dims {a}" for o, a in near]) or "nothing, for it is too narrow"
     given = "no widths" if obs is None and act is None else f"obs_dims {obs} and action_dims {act}"
     raise DataError(

@@ -1,29 +1,25 @@
 """NumPy archives: arrays named as the columns, which is also how NeoRL-2 stores its logs."""
 
-import math
-import struct
-import tokenize
 import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from worldrex.data import npy_header
 from worldrex.data.columns import NAMES
 from worldrex.data.findings import damaged
+from worldrex.data.npy_header import declared_bytes, quiet
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.limits import require_room
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
 from worldrex.data.wide_columns import TIMES, choose_columns, combine_arrays, left_out
 
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # a zip archive, and one without members
-DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, EOFError, OSError, KeyError, ValueError),
-    *(RuntimeError, NotImplementedError, OverflowError, MemoryError, SyntaxError, TypeError),
-)  # what zipfile and numpy raise on bytes that are not as they should be
+DAMAGE = (*npy_header.DAMAGE, zipfile.BadZipFile, zlib.error, NotImplementedError)  # also what zipfile raises
 
 
 def read(path: Path, options: LoadOptions) -> Reading:
@@ -33,7 +29,7 @@ def read(path: Path, options: LoadOptions) -> Reading:
     objects, which are never unpickled.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with quiet(), open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             names = list(archive.files)
             chosen = choose_columns(names, options.behavior_column, repr(str(path)))
             members = [member for components in chosen.values() for member in components]
@@ -58,6 +54,8 @@ def _require_room(archive: np.lib.npyio.NpzFile, members: list[str], path: Path)
     sizes = {member: archive.zip.getinfo(entry).file_size for member, entry in entries.items()}
     require_room(sum(sizes.values()), path.stat().st_size, path)
     for member, size in sizes.items():
+        if archive.zip.getinfo(entries[member]).compress_type not in METHODS:
+            raise ValueError(f"its member {member} is packed in a way that NumPy never does")
         with archive.zip.open(entries[member]) as file:
             magic = file.read(np.lib.format.MAGIC_LEN)
             if not magic.startswith(np.lib.format.MAGIC_PREFIX):
@@ -65,15 +63,6 @@ def _require_room(archive: np.lib.npyio.NpzFile, members: list[str], path: Path)
             declared = declared_bytes(file, magic[-2])
         if declared > size:
             raise ValueError(f"its member {member} declares {declared:,} bytes and has {size:,}")
-
-
-def declared_bytes(file: Any, version: int) -> int:
-    """Bytes of an NPY array by its header, which `file` stands at; of Python objects, 0."""
-    if version not in (1, 2, 3):
-        raise ValueError(f"NPY version {version} is not known")
-    read_header = np.lib.format.read_array_header_1_0 if version == 1 else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    return 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
 
 
 def _times(archive: np.lib.npyio.NpzFile, member: str) -> list[np.ndarray]:

@@ -94,7 +94,7 @@ def read_file(
         names = _names(schema.metadata or {}, path)
     except DataError:
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, RecursionError, MemoryError) as error:
         raise damaged(path, "Parquet", error) from error
     if names is not None and chosen.get("behavior") == ["behavior"] and NAMES not in columns:
         columns[NAMES] = names

@@ -24,9 +24,13 @@ def join(
     Raises DataError where the files have different columns, widths or kinds of labels.
     """
     known = [{name for name, values in table.items() if values.ndim > 0 and len(values)} - {NAMES} for table in tables]
-    counts = [max((len(values) for values in table.values() if values.ndim), default=0) for table in tables]
+    counts = [
+        max((len(values) for name, values in table.items() if values.ndim and name != NAMES), default=0)
+        for table in tables
+    ]
     filled = [i for i, count in enumerate(counts) if count]
     everywhere = set.intersection(*(known[i] for i in filled)) if filled else set()
+    everywhere -= {name for name in TIMES if len({tables[i][name].dtype.kind for i in filled if name in tables[i]}) > 1}
     known = [names - (set(TIMES) - everywhere) for names in known]  # files may tell the time or not
     if len(filled) <= 1:
         return tables[filled[0] if filled else 0], counts
@@ -62,8 +66,8 @@ def _one_numbering(tables: list[Table]) -> np.ndarray | None:
     number_of = {name: number for number, name in enumerate(names)}
     for table in tables:
         new = np.array([number_of[str(name)] for name in table[NAMES]], np.int32)
-        behavior = per_record(table["behavior"])
-        if len(behavior) and (behavior.min() < 0 or behavior.max() >= len(new)):
+        behavior = per_record(table["behavior"]).astype(np.float64)
+        if not ((behavior >= 0) & (behavior < len(new)) & (behavior == np.trunc(behavior))).all():
             raise DataError("a file has behavior numbers without a name: export it again.")
         table["behavior"] = new[behavior.astype(np.int64)]
     return np.array(names, dtype=object)
@@ -94,7 +98,9 @@ def _goes_on(before: Table, after: Table) -> bool:
     """Whether the first record of a file is the one after the last of the file before."""
     if per_record(before["episode"])[-1] != per_record(after["episode"])[0]:
         return False
+    if not {"reward", *MATRICES} <= set(before):
+        return False
     flags = {name: before[name] for name in FLAGS if name in before}
-    if end_flags(flags, len(before["reward"]))[2][-1] or not set(MATRICES) <= set(before):
+    if end_flags(flags, len(before["reward"]))[2][-1]:
         return False
     return np.array_equal(before["next_obs"][-1], after["obs"][0])
