@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
+from worldrex.data.mapped import resident
 from worldrex.data.transitions import Transitions, same_episode
 
 BLOCK_VALUES = 2**18  # about 1 MiB of float32: a block and what is computed from it stay in the cache
@@ -82,7 +83,8 @@ def blocks(data: Transitions) -> Iterator[Block]:
 
 def scan(data: Transitions, *checks: Check) -> None:
     """Show every block to every check, in one pass."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found and told, not warned of
+    # What is not finite is found and told, not warned of.
+    with resident(data), np.errstate(over="ignore", invalid="ignore"):
         for block in blocks(data):
             for check in checks:
                 check.add(block)
