@@ -15,7 +15,7 @@ quick: $(STAMPS)/worldrex          ## the same path in under a minute
 	@$(BIN)/worldrex run --quick $(ARGS)
 
 test: $(STAMPS)/worldrex-test $(addprefix $(STAMPS)/framework-,$(FRAMEWORKS))   ## FRAMEWORKS="torch tensorflow" adds those arrays
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(STAMPS)/worldrex-lint      ## style, types, import contracts
 	$(BIN)/ruff check .
