@@ -8,6 +8,7 @@ from jaxtyping import Float64
 from worldrex.data.findings import Finding, plural, quote, some_of
 from worldrex.data.pieces import Pieces
 from worldrex.data.transitions import Transitions
+from worldrex.data.two_samples import area_under_curve, normal_log_likelihood
 
 FEWEST_RECORDS = 50
 MOST_RECORDS = 2000  # sampled of each behavior
@@ -35,13 +36,14 @@ def find_apart(pieces: Pieces, data: Transitions) -> list[Finding]:
     samples = _standardized([_sample(pieces, data, int(behavior), size) for behavior in compared])
     halves = [(sample[: len(sample) // 2], sample[len(sample) // 2 :]) for sample in samples]
     likely = np.concatenate([half for _, half in halves])
-    scores = np.stack([_log_likelihood(half, likely) for half, _ in halves])
+    scores = np.stack([normal_log_likelihood(half, likely, blur=NEAR) for half, _ in halves])
     ends = np.cumsum([len(half) for _, half in halves])
     rows = [slice(end - len(half), end) for end, (_, half) in zip(ends, halves, strict=True)]
     apart = [
         (int(compared[a]), int(compared[b]))
         for a, b in combinations(range(len(compared)), 2)
-        if _area(scores[a] - scores[b], rows[a], rows[b]) >= APART
+        for score in (scores[a] - scores[b],)
+        if area_under_curve(score[rows[a]], score[rows[b]]) >= APART
     ]
     if not apart:
         return []
@@ -80,17 +82,3 @@ def _standardized(samples: list[np.ndarray]) -> list[np.ndarray]:
     scale[scale == 0] = 1
     chosen = np.argsort(means.std(0) / scale)[-MOST_INPUTS:]
     return [(sample[:, chosen] - means[:, chosen].mean(0)) / scale[chosen] for sample in samples]
-
-
-def _log_likelihood(half: np.ndarray, points: np.ndarray) -> Float64[np.ndarray, " point"]:
-    """Of each point, under the normal distribution of one behavior's records; without its constant, which moves no area."""
-    precision = np.linalg.inv(np.atleast_2d(np.cov(half.T)) + NEAR**2 * np.eye(half.shape[1]))
-    distance = points - half.mean(0)
-    return -0.5 * (distance @ precision * distance).sum(1)
-
-
-def _area(score: np.ndarray, own: slice, other: slice) -> float:
-    """How often a record of one behavior scores above one of the other."""
-    ordered = np.sort(score[other])
-    below = np.searchsorted(ordered, score[own], "left") + np.searchsorted(ordered, score[own], "right")
-    return float(below.mean() / (2 * len(ordered)))

@@ -3,6 +3,7 @@
 from worldrex.evaluation.crossval import CrossvalConfig, CrossvalTable, crossval, require_comparable, require_sweepable
 from worldrex.evaluation.model_error import action_slope, output_scale, score, squared_errors
 from worldrex.evaluation.selection import Estimate, LeftOut, Selection, WeightRow, Worst, select
+from worldrex.evaluation.shift import ShiftMap, shift_map
 from worldrex.evaluation.verdict import Verdict, verdict
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Estimate",
     "LeftOut",
     "Selection",
+    "ShiftMap",
     "Verdict",
     "WeightRow",
     "Worst",
@@ -21,6 +23,7 @@ __all__ = [
     "require_sweepable",
     "score",
     "select",
+    "shift_map",
     "squared_errors",
     "verdict",
 ]

@@ -1,0 +1,152 @@
+"""How far behaviors lie from each other in what they see and do, and where on a map each of them is.
+
+Distances are between distributions of (obs, action), in standard deviations of the logged records.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from worldrex.data import Transitions
+from worldrex.data.two_samples import area_under_curve, normal_log_likelihood
+
+MOST_RECORDS = 2000  # of each behavior, evenly over its episodes
+MOST_POINTS = 150  # of each behavior, on the map
+DIRECTIONS = 100
+QUANTILES = 200
+BLUR = 0.05  # of a standard deviation: keeps the classifier's covariances regular
+
+
+@dataclass(frozen=True)
+class ShiftMap:
+    """Distances between behaviors, logged ones first, and a plane to see them in."""
+
+    behaviors: tuple[str, ...]
+    logged: tuple[bool, ...]
+    distance: Float64[np.ndarray, "behavior behavior"]
+    """Sliced Wasserstein distance; on the diagonal that of a behavior's even from its odd episodes (what chance makes), NaN of one
+    record."""
+    area: Float64[np.ndarray, "behavior behavior"]
+    """How well a classifier tells two behaviors apart: area under the ROC curve, 0.5 where not at all."""
+    to_rest: Float64[np.ndarray, " behavior"]
+    """Distance of each behavior from all logged ones but itself together."""
+    share: Float64[np.ndarray, " axis"]
+    """Of the variance of the logged records that the map's two axes show."""
+    points: dict[str, Float64[np.ndarray, "point axis"]]
+    """Of each behavior, some of its records on the map."""
+    rows: dict[str, Int64[np.ndarray, " point"]]
+    """Which rows of their log the points are."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As summary.json has it."""
+        return {
+            "behaviors": [
+                {"name": name, "logged": logged, "to_rest": rest}
+                for name, logged, rest in zip(self.behaviors, self.logged, self.to_rest.tolist(), strict=True)
+            ],
+            "distance": self.distance.round(4),
+            "area": self.area.round(4),
+            "share": self.share.round(4),
+            "points": {name: points.round(3) for name, points in self.points.items()},
+        }
+
+
+def shift_map(logged: Transitions, others: Transitions | None = None, *, seed: int = 0) -> ShiftMap:
+    """Compare the behaviors of a log, and of one that was not trained on, pair by pair.
+
+    distance(p, q) = E_u W1(u·x, u·y) over directions u of the unit sphere, with W1 the mean absolute difference of the
+    quantiles (sliced Wasserstein; Rabin et al. 2011, Bonneel et al. 2015). area(p, q) is that of a classifier two-sample
+    test (Lopez-Paz & Oquab 2017) with a normal distribution for each behavior, learned from half of the episodes and judged
+    on the other half, both ways. The map's axes are the first two principal components of the logged records, each behavior
+    counting the same.
+
+    **Arguments:** `logged` and `others`, of the same system; `seed` of the directions.
+
+    **Returns:** `ShiftMap`; behaviors without records are left out.
+    """
+    samples: dict[str, tuple[bool, np.ndarray, np.ndarray, np.ndarray]] = {}
+    for data in (logged, others):
+        for behavior, name in enumerate(data.behavior_names if data is not None else ()):
+            if data is not None and len(rows := np.flatnonzero(data.behavior == behavior)):
+                chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_RECORDS)).astype(np.int64)]
+                values = np.concatenate([data.obs[chosen], data.action[chosen]], 1, dtype=np.float64)
+                samples[name] = data is logged, chosen, values, _halves(data.episode[chosen])
+    known = [values for of_log, _, values, _ in samples.values() if of_log]
+    center = np.mean([values.mean(0) for values in known], 0)
+    spread = np.sqrt(np.mean([np.square(values - center).mean(0) for values in known], 0))
+    spread[spread == 0] = 1.0
+    scaled = [(values - center) / spread for _, _, values, _ in samples.values()]
+    halves = [(x[half], x[~half]) for x, (*_, half) in zip(scaled, samples.values(), strict=True)]
+    directions = np.random.default_rng(seed).standard_normal((scaled[0].shape[1], DIRECTIONS))
+    directions /= np.linalg.norm(directions, axis=0)
+    quantiles = [_quantiles(x, directions) for x in scaled]
+    of_log = [own for own, *_ in samples.values()]
+    count = len(scaled)
+    distance, area = np.zeros((count, count)), np.zeros((count, count))
+    for a in range(count):
+        alone = min(map(len, halves[a])) == 0
+        distance[a, a] = np.nan if alone else _apart(*(_quantiles(half, directions) for half in halves[a]))
+        area[a, a] = 0.5
+        for b in range(a):
+            distance[a, b] = distance[b, a] = _apart(quantiles[a], quantiles[b])
+            area[a, b] = area[b, a] = _told_apart(halves[a], halves[b])
+    to_rest = np.full(count, np.nan)
+    for a in range(count):
+        rest = [x for b, x in enumerate(scaled) if of_log[b] and b != a]
+        if rest:
+            to_rest[a] = _apart(quantiles[a], _quantiles(np.concatenate(rest), directions))
+    axes, share = _principal([x for x, own in zip(scaled, of_log, strict=True) if own])
+    kept = [np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(np.int64) for x in scaled]
+    return ShiftMap(
+        behaviors=tuple(samples),
+        logged=tuple(of_log),
+        distance=distance,
+        area=area,
+        to_rest=to_rest,
+        share=share,
+        points={name: x[rows] @ axes for name, x, rows in zip(samples, scaled, kept, strict=True)},
+        rows={name: chosen[rows] for (name, (_, chosen, *_)), rows in zip(samples.items(), kept, strict=True)},
+    )
+
+
+def _halves(episode: np.ndarray) -> np.ndarray:
+    """True for every other episode; of a single one, for its first half."""
+    place = np.unique(episode, return_inverse=True)[1]
+    if place.max() == 0:
+        return np.arange(len(episode)) < (len(episode) + 1) // 2
+    return place % 2 == 0
+
+
+def _quantiles(x: np.ndarray, directions: np.ndarray) -> Float64[np.ndarray, "quantile direction"]:
+    return np.quantile(x @ directions, (np.arange(QUANTILES) + 0.5) / QUANTILES, axis=0)
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).mean())
+
+
+def _told_apart(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> float:
+    """Mean area of a classifier learned on either half; 0.5 where a half has too few records to learn from."""
+    areas = []
+    for learned, judged in ((0, 1), (1, 0)):
+        pair = one[learned], other[learned]
+        if min(map(len, (*pair, one[judged], other[judged]))) < 2:
+            return 0.5
+        scores = [
+            np.subtract(*(normal_log_likelihood(half, points, blur=BLUR) for half in pair))
+            for points in (one[judged], other[judged])
+        ]
+        areas.append(area_under_curve(scores[0], scores[1]))
+    return float(np.mean(areas))
+
+
+def _principal(samples: list[np.ndarray]) -> tuple[Float64[np.ndarray, "input axis"], Float64[np.ndarray, " axis"]]:
+    """The two directions of most variance, their largest component positive, and their shares of it."""
+    covariance = np.mean([x.T @ x / len(x) for x in samples], 0)
+    values, vectors = np.linalg.eigh(covariance)
+    order = np.argsort(values)[::-1][:2]
+    axes = vectors[:, order]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+    return axes, values[order] / max(values.sum(), np.finfo(float).tiny)
