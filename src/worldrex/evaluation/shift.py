@@ -26,8 +26,7 @@ class ShiftMap:
     behaviors: tuple[str, ...]
     logged: tuple[bool, ...]
     distance: Float64[np.ndarray, "behavior behavior"]
-    """Sliced Wasserstein distance; on the diagonal that of a behavior's even from its odd episodes (what chance makes), NaN of one
-    record."""
+    """Sliced Wasserstein; on the diagonal that of a behavior's even from its odd episodes (what chance makes), or NaN."""
     area: Float64[np.ndarray, "behavior behavior"]
     """How well a classifier tells two behaviors apart: area under the ROC curve, 0.5 where not at all."""
     to_rest: Float64[np.ndarray, " behavior"]
