@@ -46,6 +46,13 @@ def test_where_the_risks_do_not_differ_all_is_noise_and_no_batch_is_enough():
     assert abs(np.mean([one.variance for one in found])) < 1e-3  # 4e-3 if records counted as independent
 
 
+def test_the_interval_lies_around_the_variance():
+    risks = 1 + 0.1 * np.random.default_rng(2).normal(size=30)
+    found = [penalty_noise(*made_up(risks, alike=0.7, seed=seed), 256, seed=seed) for seed in range(10)]
+    assert sum(one.low < risks.var() < one.high for one in found) >= 8
+    assert np.mean([one.high + one.low for one in found]) / 2 == pytest.approx(risks.var(), rel=0.1)
+
+
 def test_a_behavior_without_records_and_single_episodes_are_no_trouble():
     losses, behavior, _ = made_up(RISKS[:2])
     found = penalty_noise(losses, 3 * behavior, behavior, 256)
