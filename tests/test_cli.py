@@ -129,3 +129,28 @@ def test_fit_score_and_report(
     code, _, err = call("score", out, tmp_path / "wide.parquet")
     assert code == 2
     assert "obs and action are 3 and 2 wide, the model's 3 and 1" in err
+
+
+def test_ctrl_c_is_not_lost_in_a_hook_whose_exceptions_are_ignored() -> None:
+    program = """
+import gc, os, signal, sys, time
+from worldrex import cli
+
+def _xla_gc_callback(*_):
+    if armed:
+        armed.clear()
+        os.kill(os.getpid(), signal.SIGINT)
+
+def work(*_):
+    gc.callbacks.append(_xla_gc_callback)
+    gc.collect()
+    time.sleep(10)
+
+armed = [True]
+cli._run = work
+sys.argv = ["worldrex", "fit"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130
+    assert done.stderr.startswith("worldrex fit: interrupted.")

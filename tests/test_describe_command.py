@@ -55,6 +55,10 @@ def test_json_has_times_out_of_order(call: Call, tmp_path: Path) -> None:
     code, out, _ = call("describe", tmp_path / "timed.parquet")
     assert code == 2
     assert "time goes back within an episode at row 1 of" in " ".join(out.split())
+    code, out, err = call("describe", tmp_path / "timed.parquet", "--json")
+    assert code == 2
+    assert "cannot be used: 1 error" in err
+    assert [finding["column"] for finding in json.loads(out)["findings"]] == ["time"]
     code, out, _ = call("describe", tmp_path / "log.parquet", "--json")
     assert code == 0
     assert json.loads(out)["findings"] == []

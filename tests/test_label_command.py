@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from tests.data.logs import make_log
 from tests.data.test_label import GAINS, controlled
-from tests.program import Words, strict_json
-from worldrex.data import agreement, load
+from tests.program import Words, files_of, strict_json
+from worldrex.data import Transitions, agreement, load
+from worldrex.runs import RunError
 
 Call = Callable[..., Words]
 
@@ -85,3 +88,19 @@ def test_a_list_of_named_episodes_is_for_the_labeled_log_only(call: Call, tmp_pa
     code, _, err = call("describe", tmp_path / "log.npz", "--behaviors", tmp_path / "out.csv")
     assert code == 2
     assert "has no behavior for 9 episodes" in err
+
+
+def test_both_files_or_none(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_log(behaviors=2).save(tmp_path / "log.parquet")
+    before = files_of(tmp_path)
+
+    def full(*_: object) -> None:
+        raise RunError("cannot write: no space left")
+
+    monkeypatch.setattr(Transitions, "save", full)
+    code, out, err = call(
+        "label", tmp_path / "log.parquet", "--out", tmp_path / "labeled.parquet", "--num-behaviors", 1
+    )
+    assert (code, files_of(tmp_path)) == (2, before)
+    assert "no space left" in err
+    assert "the log names its behaviors" in out

@@ -1,13 +1,17 @@
 """`worldrex <verb>`: finds the verb, reads its flags (tyro), runs it and turns errors into messages and exit codes."""
 
+import _thread
 import io
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from types import FrameType
 
 from worldrex.runs import RunError, plain
 from worldrex.terminal import Terminal
@@ -53,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         print(f"worldrex: there is no verb {verb!r}.{hint}\n\n{_help()}", file=sys.stderr)
         return USAGE
+    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         return _run(verb, rest)
     except KeyboardInterrupt as interrupt:
@@ -88,10 +94,29 @@ def _run(verb: str, rest: list[str]) -> int:
     command = tyro.cli(
         module.Command, args=rest, prog=f"worldrex {verb}", description=module.Command.__doc__, config=flags
     )
-    result = module.main(command, Terminal(stderr=command.json))
+    try:
+        result = module.main(command, Terminal(stderr=command.json))
+    except ValueError as error:
+        if command.json and getattr(error, "told", None) is not None:
+            _tell(error.told)  # pyright: ignore[reportAttributeAccessIssue]
+        raise
     if command.json:
-        print(json.dumps(plain(result), indent=1, allow_nan=False))
+        _tell(result)
     return 0
+
+
+def _tell(result: object) -> None:
+    print(json.dumps(plain(result), indent=1, allow_nan=False), flush=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C, as Python has it; but what JAX's hook of the garbage collector raises is lost: there, once more soon."""
+    if frame is not None and frame.f_code.co_name == "_xla_gc_callback":
+        again = threading.Timer(0.05, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+    else:
+        signal.default_int_handler(number, frame)
 
 
 def _complain(message: str) -> None:

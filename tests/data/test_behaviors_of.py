@@ -143,3 +143,10 @@ def test_settings_are_those_that_were_given():
         "behaviors": "x",
         "obs_dims": 3,
     }
+
+
+def test_a_cycle_longer_than_the_log_is_refused(tmp_path: Path):
+    log = written(tmp_path / "log.npz")
+    with pytest.raises(DataError, match="the behavior cycle is 5, and the log has 4 episodes"):
+        load(log, behavior_cycle=5)
+    assert load(log, behavior_cycle=4).num_behaviors == 4

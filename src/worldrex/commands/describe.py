@@ -43,5 +43,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         terminal.say(str(command.html), label="wrote")
     errors = sum(finding.severity == "error" for finding in description.findings)
     if errors:
-        raise DataError(f"the data cannot be used: {plural(errors, 'error')}, told above.")
+        unusable = DataError(f"the data cannot be used: {plural(errors, 'error')}, told above.")
+        unusable.told = description.to_json()
+        raise unusable
     return description.to_json()

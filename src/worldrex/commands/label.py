@@ -9,6 +9,7 @@ import tyro
 
 from worldrex.commands.flags import NONE, Json, LoadFlags, Logs
 from worldrex.data import DataError, LabelConfig, label, load, render_labeling, write_labels
+from worldrex.data.findings import quote, some_of
 from worldrex.runs import check_file
 from worldrex.terminal import Terminal
 
@@ -40,6 +41,9 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     for path in (command.out, listed):
         check_file(path)
     data = load(*command.paths, options=command, say=partial(terminal.say, label="read"))
+    if data.num_behaviors > len(command.paths):
+        named = some_of([quote(name, 30) for name in data.behavior_names])
+        terminal.say(f"the log names its behaviors ({named}): they are not looked at, and replaced", label="note")
     config = LabelConfig(
         behaviors_min=command.behaviors_min,
         behaviors_max=command.behaviors_max,
@@ -49,7 +53,11 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     with terminal.stage("label", "mixtures of action models") as tick:
         labeling = label(data, config, progress=tick)
     write_labels(labeling, listed)
-    labeling.labeled(data).save(command.out)
+    try:
+        labeling.labeled(data).save(command.out)
+    except BaseException:
+        listed.unlink(missing_ok=True)  # both or none
+        raise
     terminal.show(render_labeling(labeling))
     terminal.say(f"{command.out} and {listed}", label="wrote")
     return labeling.to_json()

@@ -87,6 +87,11 @@ def _by_turns(episode: np.ndarray, cycle: int) -> Behaviors:
     if cycle < 1:
         raise DataError(f"the behavior cycle is {cycle}. worldrex needs the number of behaviors, 1 or more.")
     order = np.concatenate([[0], np.cumsum(episode[1:] != episode[:-1])])
+    if order[-1] + 1 < cycle:
+        raise DataError(
+            f"the behavior cycle is {cycle}, and the log has {plural(int(order[-1]) + 1, 'episode')}. worldrex needs an episode "
+            "of each behavior: say how many took turns."
+        )
     return order % cycle, tuple(f"behavior {i}" for i in range(cycle))
 
 

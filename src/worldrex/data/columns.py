@@ -7,6 +7,7 @@ import numpy as np
 from worldrex.data.behaviors_of import Parts, behaviors_of
 from worldrex.data.findings import Finding, plural, quote, raise_errors, some_of
 from worldrex.data.options import LoadOptions, with_cycle
+from worldrex.data.precision import find_rounded
 from worldrex.data.transitions import Transitions, aligned, aligned_copy
 
 REQUIRED = ("obs", "action", "reward", "next_obs")
@@ -124,6 +125,8 @@ def check_columns(columns: Columns) -> list[Finding]:
         )
     for name in REQUIRED:
         findings += _check_range(name, present[name])
+    if not findings:
+        findings += find_rounded({name: as_matrix(present[name]) for name in REQUIRED})
     for name in FLAGS:
         if name in present:
             findings += _check_flag(name, per_record(present[name]))

@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,9 @@ Rows = slice | Bool[np.ndarray, "record"] | Int[np.ndarray, "row"]
 
 class DataError(ValueError):
     """Data or a file that worldrex cannot use; the message says what came, what was expected and what to do."""
+
+    told: dict[str, Any] | None = None
+    """What a program may want to know of the data all the same."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.data.readers.formats import small_log, text, with_last_frames
 from tests.data.test_transitions import assert_identical
-from worldrex.data import DataError, load
+from worldrex.data import DataError, LoadOptions, load
 from worldrex.data.transitions import COLUMNS
 
 
@@ -79,3 +79,8 @@ def test_bytes_that_are_no_text(tmp_path: Path):
     path.write_bytes(b"obs_0,action_0\n\0\0\0,1\n")
     with pytest.raises(DataError, match="none of what worldrex reads"):
         load(path)
+
+
+def test_a_column_may_be_the_behavior_and_something_else(tmp_path: Path):
+    data = load(written(tmp_path, behavior=None), options=LoadOptions(behavior_column="episode"))
+    assert data.num_behaviors == len(np.unique(data.episode))

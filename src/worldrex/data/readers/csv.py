@@ -50,7 +50,7 @@ def read(path: Path, options: LoadOptions) -> Reading:
         delimiter = _delimiter(first)
         names = next(csv.reader([first], delimiter=delimiter))
         chosen = choose_columns(names, options.behavior_column, source)
-        picked = [column for components in chosen.values() for column in components]
+        picked = list(dict.fromkeys(column for components in chosen.values() for column in components))
         table = pacsv.read_csv(
             path,
             parse_options=pacsv.ParseOptions(delimiter=delimiter),
