@@ -133,8 +133,9 @@ def _numbered(name: str, values: pa.Array, source: str) -> tuple[np.ndarray, np.
     indices = encoded.indices.to_numpy()
     used, place = np.unique(indices, return_inverse=True)
     strings = strings[used]
-    missing = np.array([string is None for string in strings], bool)[place]
-    if missing.any():  # in the dictionary, where null_count does not see it
+    # In the dictionary, where null_count does not see it; an empty cell of a CSV file is an empty text.
+    missing = np.array([string is None or not string.strip() for string in strings], bool)[place]
+    if missing.any():
         raise _missing(name, int(missing.sum()), int(np.argmax(missing)), source)
     distinct, number = np.unique(strings, return_inverse=True)
     return number[place].astype(np.int32), distinct
@@ -149,5 +150,5 @@ def _refuse_nulls(name: str, values: pa.Array | pa.ChunkedArray, source: str, *,
 def _missing(name: str, count: int, row: int, source: str) -> DataError:
     return DataError(
         f"{source}: {name} has {plural(count, 'missing value')} (null; first at row {row:,}). "
-        "worldrex needs a number everywhere: drop or repair these records."
+        "worldrex needs a value everywhere: drop or repair these records."
     )
