@@ -42,7 +42,7 @@ def as_the_model(one: Transitions, std: float) -> Transitions:
 
 def test_the_error_is_that_of_the_known_system(one: Transitions):
     rolled = open_loop(linear_model(OTHER, std=1e-6), one, SCALE, horizon=12)
-    assert rolled.squared.shape == (12, 128, 2)
+    assert rolled.squared.shape == (12, 100, 2)
     truth = np.stack([one.next_obs[rolled.rows + step] for step in range(12)])
     gap = (goes_on(OTHER, one, rolled.rows, 12) - truth) / SCALE[:2]
     np.testing.assert_allclose(rolled.squared, gap**2, rtol=1e-3, atol=1e-5)
@@ -53,7 +53,7 @@ def test_the_error_is_that_of_the_known_system(one: Transitions):
 
 def test_the_noise_adds_up_and_the_truth_is_covered(one: Transitions):
     data = as_the_model(one, 0.3)
-    rolled = open_loop(linear_model(TRUTH, std=0.3), data, np.ones(3), horizon=12, starts=1000)
+    rolled = open_loop(linear_model(TRUTH, std=0.3), data, np.ones(3), horizon=12, starts=900)
     covariance, expected = np.zeros((2, 2)), []
     for _ in range(12):
         covariance = MEMORY @ covariance @ MEMORY.T + 0.09 * np.eye(2)
@@ -63,7 +63,7 @@ def test_the_noise_adds_up_and_the_truth_is_covered(one: Transitions):
     np.testing.assert_allclose(rolled.squared.mean((1, 2)), np.mean(expected, 1) * 40 / 39, rtol=0.15)
     for level, covered in zip((0.5, 0.9, 0.95), rolled.covered, strict=True):
         np.testing.assert_allclose(covered.mean((1, 2)), level, atol=0.06)
-    wide = open_loop(linear_model(TRUTH, std=0.6), data, np.ones(3), horizon=12, starts=1000)
+    wide = open_loop(linear_model(TRUTH, std=0.6), data, np.ones(3), horizon=12, starts=900)
     assert (wide.covered[0].mean((1, 2)) > 0.7).all()
 
 
@@ -134,17 +134,17 @@ def test_starts_have_all_steps_before_them():
     log = gust_log(25, operators=((1.0, 0.0),))  # 25 episodes of 20 steps
     rng = np.random.default_rng(0)
     # 25 (21 - k) records have k steps before them: 100 have 17.
-    rows, steps = starting_rows(log, 50, 128, rng=rng)
+    rows, steps = starting_rows(log, 50, 100, rng=rng)
     assert (len(rows), steps) == (100, 17)
     assert (rows % 20).max() == 3
-    rows, steps = starting_rows(log, 10, 128, rng=rng)
-    assert (len(np.unique(rows)), steps) == (128, 10)
+    rows, steps = starting_rows(log, 10, 100, rng=rng)
+    assert (len(np.unique(rows)), steps) == (100, 10)
     assert (rows % 20).max() <= 10
     assert np.unique(rows // 20).size > 20
     # A single short episode: half of its records.
-    rows, steps = starting_rows(log.rows(slice(0, 7)), 50, 128, rng=rng)
+    rows, steps = starting_rows(log.rows(slice(0, 7)), 50, 100, rng=rng)
     assert (list(rows), steps) == ([0, 1, 2, 3], 4)
-    rows, steps = starting_rows(log.rows(slice(0, 1)), 50, 128, rng=rng)
+    rows, steps = starting_rows(log.rows(slice(0, 1)), 50, 100, rng=rng)
     assert (list(rows), steps) == ([0], 1)
 
 

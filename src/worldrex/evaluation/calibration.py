@@ -51,13 +51,17 @@ def mixture_crps(gap: Float[Array, "elite *shape"], std: Float[Array, "elite *sh
     Q. J. R. Meteorol. Soc. 132, equation 5; the score is of Gneiting & Raftery 2007.
     """
     count = gap.shape[0]
-    to_truth = mean_absolute(gap, std).mean(0)
-    # Of each pair of components once, and of each with itself, where A(0, 2 std^2) = 2 std / sqrt(pi).
-    among = std.sum(0) / math.sqrt(math.pi)
-    for away in range(1, count):
-        apart = mean_absolute(gap[away:] - gap[:-away], jnp.sqrt(jnp.square(std[away:]) + jnp.square(std[:-away])))
-        among = among + apart.sum(0)
-    return to_truth - among / count**2
+
+    def add(total: Array, pair: tuple[Array, Array]) -> tuple[Array, None]:
+        one, other = pair
+        spread = jnp.sqrt(jnp.square(std[one]) + jnp.square(std[other]))
+        return total + mean_absolute(gap[one] - gap[other], spread), None
+
+    # Each pair of components once, one after the other: as one sum XLA's code is four times slower. Each with itself has
+    # A(0, 2 std^2) = 2 std / sqrt(pi).
+    pairs = tuple(jnp.asarray(place, jnp.int32) for place in np.triu_indices(count, 1))
+    among, _ = jax.lax.scan(add, std.sum(0) / math.sqrt(math.pi), pairs)
+    return mean_absolute(gap, std).mean(0) - among / count**2
 
 
 def mixture_pit(gap: Float[Array, "elite *shape"], std: Float[Array, "elite *shape"]) -> Float[Array, "*shape"]:
