@@ -5,7 +5,9 @@
 A model of 7 members, all of them elites and none of them trained (the time is the same), is scored on a log of four behaviors
 with episodes of 40 records: everything that `worldrex score` tells, with calibration, open-loop errors, uncertainty and
 bootstrap intervals. Beside it the bare forward passes: means and standard deviations of the elites on the same blocks of
-records, compiled, nothing else. They take turns in one process, behavior by behavior. Prints a Markdown table.
+records, compiled, nothing else. They take turns in one process, behavior by behavior. Prints a Markdown table:
+ratios to the bare passes, with the least and the most of the behaviors. On a machine that others use, too, the processor's
+seconds (of all threads) tell more than those of the clock.
 """
 
 import argparse
@@ -41,21 +43,26 @@ def main() -> None:
         "all that is told": lambda part: score({"model": model}, part, scale, diagnosed=("model",)),
     }
     parts = [data.rows(data.behavior == number) for number in range(BEHAVIORS)]
-    seconds: dict[str, list[float]] = {name: [] for name in timed}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
     for run in timed.values():
         run(parts[0].rows(slice(0, 50 * STEPS)))  # compile
     for part in parts:
         for name, run in timed.items():
-            started = time.perf_counter()
+            started = time.perf_counter(), time.process_time()
             run(part)
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append((time.perf_counter() - started[0], time.process_time() - started[1]))
     size = " x ".join(map(str, arguments.hidden))
     print(f"{len(data):,} records, {MEMBERS} members of {size} units, obs of {arguments.obs}; {jax.devices()[0]}\n")
-    print("| what | seconds | ratio to the bare passes, [least, most] of the behaviors |\n|---|---|---|")
+    print("| what | seconds | ratio | processor seconds | ratio |\n|---|---|---|---|---|")
+    bare_seconds = np.array(seconds["bare forward passes"])
     for name, values in seconds.items():
-        ratios = [a / b for a, b in zip(values, seconds["bare forward passes"], strict=True)]
-        ratio = sum(values) / sum(seconds["bare forward passes"])
-        print(f"| {name} | {sum(values):.1f} | {ratio:.2f} [{min(ratios):.2f}, {max(ratios):.2f}] |")
+        each = np.array(values)
+        ratios, ratio = each / bare_seconds, each.sum(0) / bare_seconds.sum(0)
+        cells = [
+            f"{each[:, kind].sum():.1f} | {ratio[kind]:.2f} [{ratios[:, kind].min():.2f}, {ratios[:, kind].max():.2f}]"
+            for kind in range(2)
+        ]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 class BareForward:

@@ -59,8 +59,8 @@ def mixture_crps(gap: Float[Array, "elite *shape"], std: Float[Array, "elite *sh
 
     # Each pair of components once, one after the other: as one sum XLA's code is four times slower. Each with itself has
     # A(0, 2 std^2) = 2 std / sqrt(pi).
-    pairs = tuple(jnp.asarray(place, jnp.int32) for place in np.triu_indices(count, 1))
-    among, _ = jax.lax.scan(add, std.sum(0) / math.sqrt(math.pi), pairs)
+    one, other = (jnp.asarray(place, jnp.int32) for place in np.triu_indices(count, 1))
+    among, _ = jax.lax.scan(add, std.sum(0) / math.sqrt(math.pi), (one, other))
     return mean_absolute(gap, std).mean(0) - among / count**2
 
 
