@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.dynamics.made_up import model_that_sees
 from tests.program import TINY, Program, Words, strict_json
 from worldrex import cli
 from worldrex.cli import VERBS, main
 from worldrex.data import load
+from worldrex.dynamics import Features
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -108,6 +110,15 @@ def test_a_reader_that_has_seen_enough(logs: dict[str, Path]) -> None:
     assert done.returncode == 0
 
 
+def test_a_model_that_sees_angles_and_the_past_is_scored(
+    call: Callable[..., Words], logs: dict[str, Path], tmp_path: Path
+) -> None:
+    model_that_sees(Features(history=2, angles=(0,)), 3, 1).save(tmp_path)
+    code, text, err = call("score", tmp_path, logs["unlogged"])
+    assert (code, err) == (0, "")
+    assert text.count("random torques") == 2
+
+
 def test_fit_score_and_report(
     program: Program, call: Callable[..., Words], logs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -121,6 +132,9 @@ def test_fit_score_and_report(
     behaviors = strict_json(text)["behaviors"]
     assert list(behaviors) == list(load(logs["unlogged"]).behavior_names)
     assert all(0 < entry["model"] < 100 for entry in behaviors.values())
+    assert all(0 < entry["diagnostics"]["model"]["crps"]["value"] < 10 for entry in behaviors.values())
+    assert "50/90/95 % covers" in err
+    assert "error after steps" in err
     code, text, err = call("report", out, "--out", tmp_path / "page.html")
     assert (code, text, err) == (0, f"wrote    {tmp_path / 'page.html'}\n", "")
     assert "</html>" in (tmp_path / "page.html").read_text()

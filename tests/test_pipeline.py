@@ -21,7 +21,7 @@ UNLOGGED = ["strong compensation", "leans with the gust", "random torques"]
 SCHEMA = {
     "format": int, "kind": str, "task": str, "seed": int, "command": str, "quick": bool, "data": dict, "verdict": dict,
     "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "unlogged": dict, "logged": dict,
-    "compile_seconds": dict, "seconds": dict, "total_seconds": float,
+    "diagnostics": dict, "compile_seconds": dict, "seconds": dict, "total_seconds": float,
 }  # fmt: skip
 
 
@@ -83,6 +83,15 @@ def check_summary(summary: dict[str, Any], *, unlogged: list[str]) -> None:
             isinstance(entry[name], float) and entry[name] > 0 for name in ("erm", "chosen", "penalized", "plain")
         )
         assert "noise_floor" in entry
+        assert "diagnostics" not in entry
+    assert set(summary["diagnostics"]) == {*LOGGED, *unlogged}
+    second = "chosen" if summary["chosen"]["weight"] else "penalized"
+    for behavior, models in summary["diagnostics"].items():
+        assert set(models) == {"erm", second}
+        entry = {**summary["unlogged"], **summary["logged"]}[behavior]
+        assert models["erm"]["squared_error"]["value"] == entry["erm"]
+        assert models[second]["nll"]["value"] == pytest.approx(entry["nll"][second], rel=1e-4)
+        assert models[second]["open_loop"]["steps"][0] == 1
     assert summary["verdict"]["kind"] in ("helps", "buys nothing", "hurts", "cannot tell")
     assert summary["verdict"]["sentence"].endswith(".")
     assert {"describe", "crossval", "fit", "score", "report"} <= set(summary["seconds"])

@@ -10,7 +10,16 @@ from rich.table import Table
 
 from worldrex import terminal
 from worldrex.evaluation.selection import Estimate, Selection, WeightRow, Worst
-from worldrex.summary_tables import WEIGHTS_CAPTION, score_table, unlogged_caption, unlogged_table, weights_table
+from worldrex.summary_tables import (
+    HORIZONS_CAPTION,
+    SCORES_CAPTION,
+    WEIGHTS_CAPTION,
+    horizons_table,
+    score_table,
+    unlogged_caption,
+    unlogged_table,
+    weights_table,
+)
 from worldrex.terminal import Terminal, printable
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -139,6 +148,18 @@ SCORES = {
         "intervals": {"model": (0.1123, 0.1345)},
         "nll": {"model": -1.2},
         "coverage": {"model": 0.9},
+        "diagnostics": {
+            "model": {
+                "crps": {"value": 0.0123},
+                "coverage": {"50": {"value": 0.512}, "90": {"value": 0.8}, "95": {"value": 1.0}},
+                "open_loop": {
+                    "steps": list(range(1, 41)),
+                    "squared_error": {"value": [0.01234 * step for step in range(1, 41)]},
+                    "coverage": {"90": {"value": [0.9] * 39 + [0.8765]}},
+                },
+                "uncertainty": {"total": {"rank_correlation": -0.1234}},
+            }
+        },
     }
 }
 
@@ -149,7 +170,8 @@ SCORES = {
         (weights_table(selection()), ["300 <", "0.123 [0.12, 0.13]", "-0.0123 [-0.0121, -0.0125]"]),
         (unlogged_table(summary()), ["12.35 x", "1.11 x", "1.39 x", "0.361", "0.150 true", "penalized <"]),
         (unlogged_table(summary(floor=None, weight=0.0)), ["4.46", "0.401", "0.501", "ERM <"]),
-        (score_table(SCORES), ["0.123 [0.112, 0.135]", "-1.200", "90.0 %"]),
+        (score_table(SCORES), ["0.123 [0.112, 0.135]", "-1.200", "0.0123", "51/80/100 %"]),
+        (horizons_table(SCORES), ["1: 0.0123, 10: 0.123, 40: 0.494", "88 %", "-0.12"]),
     ],
 )
 def test_tables_fit_80_columns_and_never_cut_a_number(
@@ -171,6 +193,7 @@ def test_the_caption_tells_the_unit() -> None:
 
 
 def test_a_caption_stands_above_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = lines_on_a_terminal(monkeypatch, lambda there: there.show(Table("a"), caption=WEIGHTS_CAPTION))
-    assert lines[1].startswith("Squared error")
-    assert max(map(len, lines)) <= 80
+    for caption in (WEIGHTS_CAPTION, SCORES_CAPTION, HORIZONS_CAPTION):
+        lines = lines_on_a_terminal(monkeypatch, lambda there, text=caption: there.show(Table("a"), caption=text))
+        assert caption.startswith(lines[1])
+        assert max(map(len, lines)) <= 80

@@ -141,14 +141,18 @@ def fit_models(job: Job, logged: Transitions, table: CrossvalTable) -> dict[str,
 def score_models(
     job: Job, logged: Transitions, unlogged: Transitions | None, table: CrossvalTable, models: dict[str, WorldModel]
 ) -> dict[str, Any]:
-    """Errors under the unlogged behaviors and on held-out episodes, the slope in the action, and the verdict."""
+    """Errors under the unlogged behaviors and on held-out episodes, the slope in the action, and the verdict.
+
+    ERM and the penalized model are diagnosed in full; the latter goes by the name "chosen" where it was chosen.
+    """
     job.folder.begin("score")
     selection, task = table.selection, job.task
+    diagnosed = ("erm", "chosen" if selection.chosen else "penalized")
     scale = output_scale(logged, job.fit.features.angles)
 
     def scored(data: Transitions) -> dict[str, dict[str, Any]]:
         floor = tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) if task else None
-        return score(models, data, scale, floor=floor, seed=job.fit.seed)
+        return score(models, data, scale, floor=floor, diagnosed=diagnosed, seed=job.fit.seed)
 
     what = "under the unlogged behaviors, and on held-out episodes" if unlogged is not None else "on held-out episodes"
     with job.terminal.stage("score", what):
@@ -156,6 +160,7 @@ def score_models(
         on_logged = scored(logged.rows(held_out))
         on_unlogged = scored(unlogged) if unlogged is not None else {}
         slope = _slopes(task, unlogged, scale, models) if task and unlogged is not None else None
+    diagnostics = {name: entry.pop("diagnostics") for name, entry in (on_unlogged | on_logged).items()}
     crossval_json = table.to_json()
     candidate = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
     return {
@@ -171,6 +176,7 @@ def score_models(
         "selection": crossval_json["selection"],
         "unlogged": on_unlogged,
         "logged": on_logged,
+        "diagnostics": diagnostics,
         "slope": slope,
         "compile_seconds": {
             "crossval": table.compile_seconds,

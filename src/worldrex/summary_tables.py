@@ -11,6 +11,15 @@ from worldrex.terminal import printable
 WEIGHTS_CAPTION = (
     "Squared error on the behavior left out, in variances of the outputs; [95 % interval]; < marks the chosen weight."
 )
+SCORES_CAPTION = (
+    "In normalized units: squared error [95 % interval], negative log-likelihood in nats, CRPS, and the share of truths in "
+    "the central 50, 90 and 95 % intervals."
+)
+HORIZONS_CAPTION = (
+    "Squared error of sampled trajectories after so many steps along the logged actions (the last where episodes are "
+    "shorter), how often their 90 % interval holds the truth there, and the rank correlation of uncertainty and error."
+)
+_STEPS = (1, 10, 50)
 _MODELS = {"erm": "ERM", "penalized": "penalized", "plain": "plain penalty"}
 
 
@@ -70,15 +79,36 @@ def unlogged_table(summary: dict[str, Any]) -> Table:
 
 
 def score_table(scores: dict[str, dict[str, Any]]) -> Table:
-    """One model's error, likelihood and coverage under each behavior."""
-    table = _table("behavior", "squared error", "NLL", "95 % interval covers")
+    """One model's error, likelihood, CRPS and coverage under each behavior."""
+    table = _table("behavior", "squared error", "NLL", "CRPS", "50/90/95 % covers")
     for behavior, entry in scores.items():
+        told = entry["diagnostics"]["model"]
         low, high = entry["intervals"]["model"]
+        covers = "/".join(f"{100 * told['coverage'][level]['value']:.0f}" for level in ("50", "90", "95"))
         table.add_row(
             _name(behavior),
             f"{entry['model']:.3g} [{low:.3g}, {high:.3g}]",
             f"{entry['nll']['model']:.3f}",
-            f"{100 * entry['coverage']['model']:.1f} %",
+            f"{told['crps']['value']:.3g}",
+            f"{covers} %",
+        )
+    return table
+
+
+def horizons_table(scores: dict[str, dict[str, Any]]) -> Table:
+    """One model's open-loop errors and their coverage, and what its uncertainty tells, under each behavior."""
+    table = _table("behavior", "error after steps", "90 % covers", "rank corr.")
+    for behavior, entry in scores.items():
+        told = entry["diagnostics"]["model"]
+        rolled = told["open_loop"]
+        last = len(rolled["steps"])
+        steps = sorted({min(step, last) for step in _STEPS})
+        errors = ", ".join(f"{step}: {rolled['squared_error']['value'][step - 1]:.3g}" for step in steps)
+        table.add_row(
+            _name(behavior),
+            errors,
+            f"{100 * rolled['coverage']['90']['value'][-1]:.0f} %",
+            f"{told['uncertainty']['total']['rank_correlation']:.2f}",
         )
     return table
 

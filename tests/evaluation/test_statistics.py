@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from scipy.stats import trim_mean
 
+from worldrex.evaluation import interquartile_mean
 from worldrex.evaluation.statistics import by_cluster, cluster_means, interval, resample
 
 
@@ -71,3 +73,40 @@ def test_correlated_records_make_the_interval_wider():
     low, high = bootstrapped(values, cluster, rng)
     as_if_apart = bootstrapped(values, np.arange(len(values)), rng)
     assert high - low > 1.5 * (as_if_apart[1] - as_if_apart[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (3, 4), (10, 7)])
+def test_the_interquartile_mean_is_the_trimmed_mean_of_all_scores(shape: tuple[int, int]):
+    scores = np.random.default_rng(0).exponential(size=shape)
+    scores[0, 0] = 1e6
+    found = interquartile_mean(scores)
+    assert found.value == pytest.approx(trim_mean(scores, 0.25, axis=None))
+    assert found.low <= found.value <= found.high
+
+
+def test_runs_are_drawn_within_each_task():
+    levels = np.arange(8.0)[None].repeat(5, axis=0)
+    # The runs of a task are all alike, so that there is nothing that chance could change.
+    assert interquartile_mean(levels) == (3.5, 3.5, 3.5)
+    rng = np.random.default_rng(0)
+    found = interquartile_mean(levels + 0.1 * rng.normal(size=levels.shape))
+    assert 0.01 < found.high - found.low < 0.15
+
+
+def test_each_task_draws_its_own_runs():
+    # Good and bad seeds, the same in each task: drawn together, the means of 2 seeds would have 3 values only.
+    scores = np.array([[0.0], [1.0]]).repeat(40, axis=1)
+    found = interquartile_mean(scores)
+    assert 0.2 < found.low < 0.5 < found.high < 0.8
+
+
+def test_the_interval_of_the_interquartile_mean_holds_the_truth():
+    rng = np.random.default_rng(0)
+    found = [interquartile_mean(rng.normal(size=(10, 4)), draws=300, seed=seed) for seed in range(200)]
+    assert 176 <= sum(low <= 0 <= high for _, low, high in found) <= 199
+
+
+def test_an_interquartile_mean_needs_finite_scores():
+    for scores in (np.zeros((0, 3)), np.array([[1.0, np.nan]])):
+        with pytest.raises(ValueError, match="that are not finite; give"):
+            interquartile_mean(scores)

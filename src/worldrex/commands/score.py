@@ -11,7 +11,7 @@ from worldrex.commands.flags import Json, LoadFlags, Logs
 from worldrex.data import DataError, load
 from worldrex.dynamics import load_model
 from worldrex.evaluation import score
-from worldrex.summary_tables import score_table
+from worldrex.summary_tables import HORIZONS_CAPTION, SCORES_CAPTION, horizons_table, score_table
 from worldrex.terminal import Terminal
 
 MODEL = tyro.conf.arg(
@@ -21,7 +21,10 @@ MODEL = tyro.conf.arg(
 
 @dataclass(frozen=True, kw_only=True)
 class Command(LoadFlags):
-    """Risk of a model under each behavior of a log: squared error, likelihood, coverage."""
+    """A model under each behavior of a log: error, calibration, k-step error, use of its uncertainty.
+
+    `--json` tells of each output, with intervals and curves; docs/evaluation.md says which values are good.
+    """
 
     model: Annotated[Path, tyro.conf.Positional, MODEL]
     paths: Logs
@@ -33,14 +36,16 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     model = load_model(command.model)
     taken_for: list[str] = []
     data = load(*command.paths, options=command, say=taken_for.append)
-    width = model.normalizer.input_mean.shape[-1]
-    if (data.obs.shape[1], data.action.shape[1]) != (model.obs_dims, width - model.obs_dims):
+    inputs, found = model.normalizer.input_mean.shape[-1], (data.obs.shape[1], data.action.shape[1])
+    fitted = next(n for n in range(inputs + 1) if model.features.num_inputs(model.obs_dims, n) >= inputs)
+    if found != (model.obs_dims, fitted):
         raise DataError(
-            f"the log's obs and action are {data.obs.shape[1]} and {data.action.shape[1]} wide, the model's "
-            f"{model.obs_dims} and {width - model.obs_dims}: score it on logs of the system that it was fitted on."
+            f"the log's obs and action are {found[0]} and {found[1]} wide, the model's {model.obs_dims} and {fitted}: "
+            "score it on logs of the system that it was fitted on."
         )
     for line in taken_for:
         terminal.say(line, label="read")
-    scores = score({"model": model}, data, np.asarray(model.normalizer.output_std, np.float64))
-    terminal.show(score_table(scores), caption="Squared error in variances of the outputs [95 % interval].")
+    scores = score({"model": model}, data, np.asarray(model.normalizer.output_std, np.float64), diagnosed=("model",))
+    terminal.show(score_table(scores), caption=SCORES_CAPTION)
+    terminal.show(horizons_table(scores), caption=HORIZONS_CAPTION)
     return {"format": 1, "kind": "score", "behaviors": scores}

@@ -2,31 +2,44 @@
 
 from worldrex.evaluation.crossval import CrossvalConfig, CrossvalTable, crossval, require_comparable, require_sweepable
 from worldrex.evaluation.model_error import action_slope, output_scale, score, squared_errors
+from worldrex.evaluation.open_loop import OpenLoop, open_loop
 from worldrex.evaluation.penalty_noise import PenaltyNoise, penalty_noise
+from worldrex.evaluation.record_scores import RecordScores, score_records
 from worldrex.evaluation.selection import Estimate, LeftOut, Selection, WeightRow, Worst, select
 from worldrex.evaluation.shift import ShiftMap, shift_map
+from worldrex.evaluation.statistics import Interquartile, interquartile_mean
+from worldrex.evaluation.uncertainty import Sparsification, rank_correlation, sparsification
 from worldrex.evaluation.verdict import Verdict, verdict
 
 __all__ = [
     "CrossvalConfig",
     "CrossvalTable",
     "Estimate",
+    "Interquartile",
     "LeftOut",
+    "OpenLoop",
     "PenaltyNoise",
+    "RecordScores",
     "Selection",
     "ShiftMap",
+    "Sparsification",
     "Verdict",
     "WeightRow",
     "Worst",
     "action_slope",
     "crossval",
+    "interquartile_mean",
+    "open_loop",
     "output_scale",
     "penalty_noise",
+    "rank_correlation",
     "require_comparable",
     "require_sweepable",
     "score",
+    "score_records",
     "select",
     "shift_map",
+    "sparsification",
     "squared_errors",
     "verdict",
 ]

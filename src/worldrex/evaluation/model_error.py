@@ -1,6 +1,6 @@
 """Squared error, likelihood and coverage of a model's predictions under each behavior of a log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,12 @@ from jaxtyping import Float, Float32, Float64
 
 from worldrex.data import Transitions
 from worldrex.dynamics import Features, ModelError, WorldModel, first_of_episode
-from worldrex.evaluation.statistics import by_cluster, cluster_means, interval, resample
+from worldrex.evaluation.calibration import LEVELS
+from worldrex.evaluation.diagnostics import diagnose, with_intervals
+from worldrex.evaluation.record_scores import BLOCK, score_records
+from worldrex.evaluation.statistics import resample
 
-BLOCK = 8192  # records predicted at once: bounds the memory, and compiles one shape for every log
 DRAWS = 1000
-NORMAL_95 = 1.959964
 
 
 def outputs_of(data: Transitions, angles: Sequence[int] | None = None) -> Float32[np.ndarray, "record output"]:
@@ -55,7 +56,7 @@ def squared_errors(
 
 def score(
     models: Mapping[str, WorldModel], data: Transitions, scale: Float[np.ndarray, " output"], *,
-    floor: Float[np.ndarray, "record output"] | None = None, seed: int = 0,
+    floor: Float[np.ndarray, "record output"] | None = None, diagnosed: Collection[str] = (), seed: int = 0,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Mean squared error of each model under each behavior, in normalized units, with 95 % intervals over episodes.
 
@@ -65,9 +66,11 @@ def score(
     - `data`: the log to score on.
     - `scale`: of `output_scale`, of the log that the models learned from.
     - `floor`: squared error of the true model in the data's own units, where it is known.
+    - `diagnosed`: names of the models whose calibration, open-loop error and uncertainty are told, too.
 
     **Returns:** for each behavior: each model's error; `intervals` of them; `noise_floor` or None; `outputs`, the
-    errors of each output; `nll` and `coverage` of the central 95 % interval of each model. All paired: the same
+    errors of each output; of the elites' mixture for each model, `nll` of an output in nats, in normalized units, and
+    `coverage` of its central 95 % interval; `diagnostics` (of `diagnose`) of those asked for. All paired: the same
     episodes are drawn for each model.
     """
     if floor is not None:
@@ -80,19 +83,18 @@ def score(
         part = data.rows(rows)
         draws = resample(len(np.unique(part.episode)), DRAWS, rng=np.random.default_rng([seed, behavior]))
         entry: dict[str, Any] = {"intervals": {}, "outputs": {}, "nll": {}, "coverage": {}}
+        if diagnosed:
+            entry["diagnostics"] = {}
         for model_name, model in models.items():
-            mean, std = predict_outputs(model, part)
-            gap = (mean.astype(np.float64) - outputs_of(part, model.features.angles)) / scale
-            spread = std.astype(np.float64) / scale
-            entry[model_name] = float(np.square(gap).mean())
-            entry["outputs"][model_name] = np.square(gap).mean(0)
-            low, high = interval(cluster_means(*by_cluster(np.square(gap).mean(1), part.episode), draws))
-            entry["intervals"][model_name] = [float(low), float(high)]
-            # Of a Gaussian density per output, in nats, in normalized units.
-            entry["nll"][model_name] = float(
-                (0.5 * np.square(gap / spread) + np.log(spread * np.sqrt(2 * np.pi))).mean()
-            )
-            entry["coverage"][model_name] = float((np.abs(gap) <= NORMAL_95 * spread).mean())
+            scores = score_records(model, part, scale)
+            error = with_intervals(scores.squared.astype(np.float64)[:, None], part.episode, draws)[0]
+            entry[model_name] = error["value"]
+            entry["intervals"][model_name] = [error["low"], error["high"]]
+            entry["outputs"][model_name] = scores.outputs.squared
+            entry["nll"][model_name] = float(scores.outputs.nll.mean())
+            entry["coverage"][model_name] = float(scores.outputs.covered[LEVELS.index(0.95)].mean())
+            if model_name in diagnosed:
+                entry["diagnostics"][model_name] = diagnose(model, part, scores, scale, draws, seed=seed)
         entry["noise_floor"] = None if floor is None else float(floor[rows].mean())
         if floor is not None:
             entry["outputs"]["noise_floor"] = floor[rows].mean(0)

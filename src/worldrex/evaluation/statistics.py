@@ -1,9 +1,22 @@
-"""Intervals by the bootstrap over episodes and seeds."""
+"""Intervals by the bootstrap over episodes and seeds, and the mean that few seeds can carry."""
+
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 LEVEL = 0.95
+TRIM = 0.25
+DRAWS_OF_RUNS = 10_000
+VALUES_AT_ONCE = 2_000_000  # bounds the memory
+
+
+class Interquartile(NamedTuple):
+    """An interquartile mean with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 def cluster_means(
@@ -41,3 +54,38 @@ def by_cluster(
     sums = np.zeros((len(counts), *values.shape[1:]))
     np.add.at(sums, place, values)
     return np.moveaxis(sums, 0, -1), counts.astype(np.float64)
+
+
+def interquartile_mean(
+    scores: Float[np.ndarray, "run task"], *, draws: int = DRAWS_OF_RUNS, seed: int = 0
+) -> Interquartile:
+    """Mean of the middle half of all runs' scores over all tasks, with a stratified bootstrap interval of 95 %.
+
+    A quarter of the `run x task` scores is cut off at either end, rounded down. The bootstrap draws the runs (seeds) of each
+    task anew, apart from those of the others, and takes the percentiles of the interquartile means. With a single run
+    the interval is empty of meaning and as wide as 0: three runs are few, ten are good.
+
+    **Arguments:** `scores` of the runs, in rows, on the tasks (behaviors, say), in columns. **Raises:** `ValueError` for
+    none, or for one that is not finite.
+
+    Source: Agarwal et al. 2021, arXiv 2108.13264, in the conventions of its library rliable.
+    """
+    if not scores.size or not np.isfinite(scores).all():
+        raise ValueError(
+            f"scores of shape {scores.shape} with {np.count_nonzero(~np.isfinite(scores))} that are not finite; give "
+            "[run, task], at least one of each, without those of runs that failed."
+        )
+    rng = np.random.default_rng(seed)
+    runs, tasks = scores.shape
+    found = []
+    for start in range(0, draws, block := max(VALUES_AT_ONCE // scores.size, 1)):
+        drawn = rng.integers(runs, size=(min(block, draws - start), runs, tasks))
+        found.append(_middle_mean(scores[drawn, np.arange(tasks)].reshape(len(drawn), -1)))
+    low, high = interval(np.concatenate(found))
+    return Interquartile(float(_middle_mean(scores.reshape(1, -1))[0]), float(low), float(high))
+
+
+def _middle_mean(scores: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without the share `TRIM` at either end."""
+    cut = int(TRIM * scores.shape[-1])
+    return np.sort(scores, axis=-1)[..., cut : scores.shape[-1] - cut].mean(-1, dtype=np.float64)
