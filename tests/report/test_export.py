@@ -61,6 +61,7 @@ def test_each_figure_names_its_lines(gusty_figures: Path, name: str) -> None:
     for word in wanted:
         assert word in said
     assert not re.search(r"\bb\d\b", said)
+    assert said.count("(no penalty)") == (name == "unlogged")  # one legend for colors and shapes together
 
 
 def test_many_lines_have_a_legend_and_names_stay_text(write_run: WriteRun) -> None:

@@ -100,3 +100,13 @@ def _give_legend(spec: dict[str, Any], names: Mapping[str, str]) -> None:
             encoded = (layer.get("encoding") or {}).get(channel)
             if isinstance(encoded, dict) and "legend" in encoded and encoded["legend"] is None:
                 encoded["legend"] = legend
+                if channel == "shape":
+                    _complete(encoded["scale"], names)
+
+
+def _complete(shapes: dict[str, list[str]], names: Mapping[str, str]) -> None:
+    """Give a dash to what is no point, so that colors and shapes have one legend together."""
+    for key in names:
+        if key not in shapes["domain"]:
+            shapes["domain"].append(key)
+            shapes["range"].append("stroke")
