@@ -45,7 +45,7 @@ def test_every_table_is_whole(write_run: WriteRun) -> None:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, block
     html = as_html(text)
     assert html.count("<table>") >= 6
-    assert "The penalty buys nothing" in html
+    assert "<strong>These behaviors do not disagree about the dynamics, so the penalty buys nothing;" in html
 
 
 def test_hostile_names_stay_text(write_run: WriteRun) -> None:
