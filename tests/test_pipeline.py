@@ -54,6 +54,7 @@ def test_a_run_leaves_everything(finished: tuple[Path, str, str]) -> None:
     assert environment["machine"]["cores"]
     metrics = [strict_json(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert {line["stage"] for line in metrics} == {"crossval", "fit"}
+    assert all(line["total"] == 40 and line["time"] > 1e9 for line in metrics)
     assert {line["model"] for line in metrics if line["stage"] == "fit"} == {"erm", "penalized", "plain"}
     page = (folder / "report.html").read_text()
     assert page.endswith("</html>\n") or page.endswith("</html>")

@@ -25,6 +25,7 @@ VERBS = {
     "crossval": "leave one behavior out and choose the penalty's weight",
     "fit": "fit one world model",
     "score": "a model's risk under each behavior of a log",
+    "watch": "how a running job stands, live",
     "report": "run folders as one HTML page",
 }
 USER_ERRORS = {

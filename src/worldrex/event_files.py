@@ -8,8 +8,9 @@ from typing import Any
 
 from worldrex.runs import RunError
 
-# What says whose metrics a record has.
+# What says whose metrics a record has, and what says when: neither is a number to plot.
 EVENT_KEYS = ("stage", "model", "weight", "phase")
+WHEN_KEYS = ("step", "total", "time")
 
 
 class EventFiles:
@@ -37,7 +38,7 @@ class EventFiles:
                 self._writer = self._writer_at(str(self._path / "events"))
             for record in records:
                 for name, value in _scalars(record):
-                    self._writer.write_event(_event(name, value, record["step"]))
+                    self._writer.write_event(_event(name, value, record))
             self._writer.flush()
         except OSError as error:
             raise RunError(
@@ -51,17 +52,19 @@ class EventFiles:
         self._writer = None
 
 
-def _event(name: str, value: float, step: int) -> Any:
+def _event(name: str, value: float, record: Mapping[str, Any]) -> Any:
     from tensorboardX.proto.event_pb2 import Event  # pyright: ignore
     from tensorboardX.summary import scalar  # pyright: ignore
 
-    return Event(wall_time=time.time(), step=step, summary=scalar(name, value))
+    # What a resumed run tells again keeps the time at which it came to be known.
+    when = record.get("time", time.time())
+    return Event(wall_time=when, step=record["step"], summary=scalar(name, value))
 
 
 def _scalars(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     which = [f"{key} {record[key]:g}" if key == "weight" else str(record[key]) for key in EVENT_KEYS if key in record]
     for name, value in record.items():
-        if name in (*EVENT_KEYS, "step"):
+        if name in (*EVENT_KEYS, *WHEN_KEYS):
             continue
         for part, number in value.items() if isinstance(value, Mapping) else [("", value)]:
             if isinstance(number, int | float):

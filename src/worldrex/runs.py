@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -152,8 +153,9 @@ class RunFolder:
         self._mirror_anew()
 
     def log(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Append to metrics.jsonl, one object per line."""
-        lines = [plain(record) for record in records]
+        """Append to metrics.jsonl, one object per line, each with the time (seconds since 1970), for who follows the run."""
+        now = round(time.time(), 3)
+        lines = [plain(record) | {"time": now} for record in records]
         text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
         try:
             with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:

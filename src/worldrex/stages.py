@@ -50,6 +50,23 @@ def _begins(folder: RunFolder, terminal: Terminal, stage: str, step: int) -> Non
         terminal.say(f"goes on after step {step:,}")
 
 
+def log_weights(folder: RunFolder, data: Transitions, progress: Progress, runs: list[Run]) -> None:
+    """Log how a cross-validation stands: one record for each weight, the mean over its left-out behaviors and seeds."""
+    of_weight = np.array([run.weight for run in runs])
+    folder.log(
+        {
+            "stage": "crossval",
+            "weight": weight,
+            "step": progress.step,
+            "total": progress.total,
+            "train_risk": progress.train_risk[of_weight == weight].mean(),
+            "holdout_risk": _by_name(data, _finite_mean(progress.holdout_risk[of_weight == weight])),
+            "holdout_penalty": progress.holdout_penalty[of_weight == weight].mean(),
+        }
+        for weight in np.unique(of_weight).tolist()
+    )
+
+
 def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
     """Leave one behavior out, for each weight and seed."""
     kept = job.folder.kept("crossval")
@@ -66,20 +83,7 @@ def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
             (folds, "left-out behavior"), (len(weights), "weight"), (config.seeds, "seed"), (config.members, "member")
         )
     )  # fmt: skip
-
-    def report(progress: Progress, runs: list[Run]) -> None:
-        of_weight = np.array([run.weight for run in runs])
-        job.folder.log(
-            {
-                "stage": "crossval",
-                "weight": weight,
-                "step": progress.step,
-                "train_risk": progress.train_risk[of_weight == weight].mean(),
-                "holdout_risk": _by_name(logged, _finite_mean(progress.holdout_risk[of_weight == weight])),
-                "holdout_penalty": progress.holdout_penalty[of_weight == weight].mean(),
-            }
-            for weight in weights
-        )
+    report = partial(log_weights, job.folder, logged)
 
     with job.terminal.stage("crossval", what) as tick:
         table = crossval(logged, config, report=report, tick=tick, **checkpoints(job.folder, job.terminal, "crossval"))
@@ -113,6 +117,7 @@ def fit_models(job: Job, logged: Transitions, table: CrossvalTable) -> dict[str,
                     "stage": "fit",
                     "model": name,
                     "step": progress.step,
+                    "total": progress.total,
                     "phase": phase,
                     "train_risk": progress.train_risk[place],
                     "holdout_risk": _by_name(logged, progress.holdout_risk[place]),

@@ -218,7 +218,9 @@ def summary_of_pipeline() -> dict[str, Any]:
     }
 
 
-def summary_of_many(count: int = 12) -> dict[str, Any]:
+def summary_of_many(
+    count: int = 12, *, weights: Sequence[int] = (0, 1, 3, 10, 30, 100), seeds: int = 0
+) -> dict[str, Any]:
     names = tuple(
         f"operator {chr(65 + index % 26)}{index // 26 or ''}, shift {index % 3 + 1}" for index in range(count)
     )
@@ -226,13 +228,19 @@ def summary_of_many(count: int = 12) -> dict[str, Any]:
         weight: tuple(
             0.4 + 1.1 * ((7 * index) % count) / count * 3 / (3 + weight) + weight / 900 for index in range(count)
         )
-        for weight in (0, 1, 3, 10, 30, 100)
+        for weight in weights
     }
     trained = {weight: tuple(0.9 * risk for risk in risks) for weight, risks in left_out.items()}
     return summary_of_gusty() | {
         "task": f"plant-{count}",
         "data": summary_of_gusty()["data"] | {"behaviors": described(names), "unlogged": []},
         "selection": selection(names, left_out, trained),
+        "crossval": [
+            {"penalty": "variance", "weight": float(weight), "behavior": name, "seed": seed, "risk": risk}
+            for weight, risks in left_out.items()
+            for name, risk in zip(names, risks, strict=True)
+            for seed in range(seeds)
+        ],
         "chosen": {"penalty": "variance", "weight": 30.0, "debiased": True, "loss": "squared"},
         "candidate": {"penalty": "variance", "weight": 30.0},
         "unlogged": {},

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from worldrex.commands.flags import Json
+from worldrex.commands.json_flag import Json
 from worldrex.data import CollectConfig, collect, describe, render
 from worldrex.runs import check_file
 from worldrex.terminal import Terminal

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import Json, LoadFlags, Logs
+from worldrex.commands.flags import LoadFlags, Logs
+from worldrex.commands.json_flag import Json
 from worldrex.data import load_each, write_mapped
 from worldrex.data.findings import plural
 from worldrex.terminal import Terminal

@@ -3,17 +3,19 @@
 import dataclasses
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from worldrex.commands.flags import Json, LoadFlags, Logs
+from worldrex.commands.flags import LoadFlags, Logs
+from worldrex.commands.json_flag import Json
 from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
 from worldrex.data import load
 from worldrex.dynamics import forget, longest_episode, require_fitting
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
 from worldrex.event_files import EventFiles
 from worldrex.runs import open_run, write_json
-from worldrex.stages import checkpoints
+from worldrex.stages import checkpoints, log_weights
 from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
 from worldrex.terminal import Terminal
 
@@ -54,7 +56,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         folder.job("crossval"),
         terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick,
     ):
-        table = crossval(data, config, tick=tick, **checkpoints(folder, terminal, "crossval"))
+        report = partial(log_weights, folder, data)
+        table = crossval(data, config, report=report, tick=tick, **checkpoints(folder, terminal, "crossval"))
         summary = {"format": 1, "kind": "crossval", "seed": config.seed, **table.to_json()}
         write_json(folder.path / "summary.json", summary)
         forget(folder.path / "checkpoint")

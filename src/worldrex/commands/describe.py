@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from worldrex.commands.flags import NONE, Json, LoadFlags, Logs
+from worldrex.commands.flags import NONE, LoadFlags, Logs
+from worldrex.commands.json_flag import Json
 from worldrex.data import DataError, Finding, describe, load_unchecked, render, render_page
 from worldrex.data.findings import plural
 from worldrex.runs import atomic_file, check_file

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from worldrex.commands.flags import Json, LoadFlags, Logs
+from worldrex.commands.flags import LoadFlags, Logs
+from worldrex.commands.json_flag import Json
 from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
 from worldrex.data import Transitions, load
 from worldrex.data.findings import plural
@@ -99,6 +100,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
                     {
                         "stage": "fit",
                         "step": progress.step,
+                        "total": progress.total,
                         "train_risk": progress.train_risk[0],
                         "holdout_risk": holdout_risk,
                         "holdout_penalty": progress.holdout_penalty[0],

@@ -59,9 +59,3 @@ class LoadFlags(LoadOptions):
     action_dims: Annotated[int | None, ACTION_DIMS] = None
     action_low: Annotated[tuple[float, ...] | None, ACTION_LOW] = None
     action_high: Annotated[tuple[float, ...] | None, ACTION_HIGH] = None
-
-
-Json = Annotated[
-    bool,
-    tyro.conf.arg(help="Print the summary as JSON on stdout, everything else on stderr.", help_behavior_hint=""),
-]

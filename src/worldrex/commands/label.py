@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from worldrex.commands.flags import NONE, Json, LoadFlags, Logs
+from worldrex.commands.flags import NONE, LoadFlags, Logs
+from worldrex.commands.json_flag import Json
 from worldrex.data import DataError, LabelConfig, label, load, render_labeling, write_labels
 from worldrex.data.findings import quote, some_of
 from worldrex.runs import check_file

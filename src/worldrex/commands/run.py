@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import tyro
 
 from worldrex import pipeline
-from worldrex.commands.flags import Json, LoadFlags
+from worldrex.commands.flags import LoadFlags
+from worldrex.commands.json_flag import Json
 from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
 from worldrex.dynamics import Features, TrainConfig
 from worldrex.evaluation import CrossvalConfig

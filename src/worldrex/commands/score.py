@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from worldrex.commands.flags import Json, LoadFlags, Logs
+from worldrex.commands.flags import LoadFlags, Logs
+from worldrex.commands.json_flag import Json
 from worldrex.data import DataError, load
 from worldrex.dynamics import load_model
 from worldrex.evaluation import score

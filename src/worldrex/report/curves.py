@@ -6,7 +6,7 @@ from typing import NamedTuple
 from worldrex.report.folder import Record
 
 # Points on the page in all, so that many behaviors do not make it heavy.
-_MOST_POINTS = 6000
+_MOST_POINTS = 4000
 
 
 class TrainingCurves(NamedTuple):

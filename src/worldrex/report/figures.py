@@ -232,7 +232,9 @@ def training(curves: TrainingCurves, behaviors: Sequence[str], axis: Extent) -> 
     if curves.penalty_on is not None:
         mark = alt.Chart(alt.InlineData([{"step": curves.penalty_on}])).encode(x=x)
         layers.append(mark.mark_rule(color=LIGHT["edge"], strokeWidth=1))
-        text = mark.mark_text(align="left", dx=5, dy=8, color=LIGHT["soft"])
+        # Above the plot, where no curve crosses it; to the left of the mark where it stands far to the right.
+        late = curves.penalty_on > 0.7 * last
+        text = mark.mark_text(align="right" if late else "left", baseline="bottom", dy=-4, color=LIGHT["soft"])
         layers.append(text.encode(y=alt.value(0), text=alt.value("penalty on")))
     return marks.finish(layers, 230, points)
 

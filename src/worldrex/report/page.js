@@ -10,17 +10,27 @@
     tooltip: { disableDefaultStyle: true, theme: "page" },
   };
 
-  const drawn = [...document.querySelectorAll(".chart")].map(async (place) => {
+  const draw = async (place) => {
     try {
       const spec = specs[place.id];
       for (const param of spec.params) if (param.name === "narrow") param.value = narrow.matches;
       const { view } = await vegaEmbed(place, spec, options);
       views.set(place.id, view);
+      // What the reader has hidden before the chart was there.
+      const legend = document.querySelector(`.legend[data-charts~="${place.id}"]:has([aria-pressed="false"])`);
+      if (legend) apply(legend, [place.id]);
+      // The place is an image with words of its own; the drawing's parts have none that anyone could use.
+      place.querySelector("svg").setAttribute("aria-hidden", "true");
     } catch (error) {
       place.textContent = `This chart could not be drawn (${error.message}). Its numbers are in the table below.`;
     }
-  });
-  Promise.all(drawn).then(() => (document.documentElement.dataset.ready = "yes"));
+  };
+
+  const apply = (legend, names) => {
+    const hidden = [...legend.querySelectorAll('[aria-pressed="false"]')].map((button) => button.dataset.key);
+    for (const name of legend.dataset.charts.split(" "))
+      if (names.includes(name)) views.get(name)?.signal("hidden", hidden).runAsync();
+  };
 
   narrow.addEventListener("change", () => {
     for (const view of views.values()) view.signal("narrow", narrow.matches).runAsync();
@@ -31,8 +41,7 @@
       const button = event.target.closest("button");
       if (!button) return;
       button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") === "true" ? "false" : "true");
-      const hidden = [...legend.querySelectorAll('[aria-pressed="false"]')].map((other) => other.dataset.key);
-      for (const name of legend.dataset.charts.split(" ")) views.get(name)?.signal("hidden", hidden).runAsync();
+      apply(legend, legend.dataset.charts.split(" "));
     });
   }
 
@@ -66,4 +75,13 @@
       button.textContent = "Copied";
     });
   }
+
+  // Last, and one after the other: buttons and tables answer while the charts are drawn.
+  (async () => {
+    for (const place of document.querySelectorAll(".chart")) {
+      await draw(place);
+      await new Promise((done) => setTimeout(done));
+    }
+    document.documentElement.dataset.ready = "yes";
+  })();
 })();
