@@ -33,6 +33,8 @@ def _change(file: h5py.File, choices: Choices) -> None:
     if choices.chance(5):
         _attribute(group, choices)
         return
+    if not isinstance(group, h5py.Group):
+        return  # an array of any size by now
     name = choices.one_of(sorted(group) or ["observations"])
     there = group.get(name)
     small = isinstance(there, h5py.Dataset) and (there.size or 0) * there.dtype.itemsize < 10_000
