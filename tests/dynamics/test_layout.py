@@ -6,7 +6,7 @@ import pytest
 
 from tests.dynamics.conftest import SMALL
 from worldrex.data import Transitions, aligned, holdout
-from worldrex.dynamics import Features, Run, layout, train
+from worldrex.dynamics import Features, Run, TrainingError, layout, train
 from worldrex.dynamics.layout import tables_of
 
 ALIGNMENT = 64
@@ -90,3 +90,11 @@ def test_held_out_records_are_judged_alike_in_blocks_of_any_size(log: Transition
     np.testing.assert_allclose(in_blocks.holdout_objective, at_once.holdout_objective, rtol=2e-5)
     assert np.isfinite(at_once.holdout_risk[:2]).all()
     assert (np.isnan(at_once.holdout_risk[2]) == (np.arange(4) == 2)[None]).all()
+
+
+@pytest.mark.parametrize("name", ["obs", "next_obs", "action", "reward"])
+def test_values_that_a_disk_has_changed_since_are_found(log: Transitions, name: str):
+    values = getattr(log, name).copy()
+    values[1234] = np.nan
+    with pytest.raises(TrainingError, match="not finite in float32, first at row 1234"):
+        tables_of(replace(log, **{name: values}), [None], SMALL)

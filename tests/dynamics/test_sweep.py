@@ -180,7 +180,9 @@ def test_the_loop_is_init_and_step_with_a_fresh_optimizer_at_the_switch(stepper:
 def test_changes_beyond_float32_are_refused(log: Transitions):
     obs, next_obs = log.obs.copy(), log.next_obs.copy()
     obs[7:], next_obs[7:] = -3e38, 3e38
-    with pytest.raises(TrainingError, match="next_obs - obs is not finite in float32, first at row 7"):
+    with pytest.raises(
+        TrainingError, match="next_obs - obs, action or reward is not finite in float32, first at row 7"
+    ):
         train(dataclasses.replace(log, obs=obs, next_obs=next_obs), COMPANY, SMALL)
 
 

@@ -137,12 +137,14 @@ def _judged(held_out: Spans) -> Int[np.ndarray, " row"]:
 def _require_finite_changes(data: Transitions) -> None:
     for start in range(0, len(data), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        with np.errstate(over="ignore"):
+        # A log on disk was checked before it was written, and its disk may have changed it since.
+        with np.errstate(over="ignore", invalid="ignore"):
             finite = np.isfinite(data.next_obs[rows] - data.obs[rows]).all(1)
+        finite &= np.isfinite(data.action[rows]).all(1) & np.isfinite(data.reward[rows])
         if not finite.all():
             raise TrainingError(
-                f"next_obs - obs is not finite in float32, first at row {start + int(np.argmin(finite))}. Look for huge "
-                "values with `worldrex describe`, or change the unit."
+                "next_obs - obs, action or reward is not finite in float32, first at row "
+                f"{start + int(np.argmin(finite))}. Look for huge values with `worldrex describe`, or change the unit."
             )
 
 
