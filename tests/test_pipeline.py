@@ -20,7 +20,7 @@ UNLOGGED = ["strong compensation", "leans with the gust", "random torques"]
 # What interface.md promises to those who read summary.json, and what the report reads.
 SCHEMA = {
     "format": int, "kind": str, "task": str, "seed": int, "command": str, "quick": bool, "data": dict, "verdict": dict,
-    "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "unlogged": dict, "logged": dict,
+    "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "distance": dict, "unlogged": dict, "logged": dict,
     "diagnostics": dict, "compile_seconds": dict, "seconds": dict, "total_seconds": float,
 }  # fmt: skip
 

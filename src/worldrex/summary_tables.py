@@ -9,8 +9,10 @@ from worldrex.evaluation import Estimate, Selection
 from worldrex.terminal import printable
 
 WEIGHTS_CAPTION = (
-    "Squared error on the behavior left out, in variances of the outputs; [95 % interval]; < marks the chosen weight."
+    "Squared error on the behavior left out, in variances of the outputs; [95 % interval], of the gains for all at once; < "
+    "marks the choice."
 )
+FOLDS_CAPTION = "Distance of what a behavior sees and does from what all others do, in standard deviations."
 SCORES_CAPTION = (
     "In normalized units: squared error [95 % interval], negative log-likelihood in nats, CRPS, and the share of truths in "
     "the central 50, 90 and 95 % intervals."
@@ -24,19 +26,33 @@ _MODELS = {"erm": "ERM", "penalized": "penalized", "plain": "plain penalty"}
 
 
 def weights_table(selection: Selection) -> Table:
-    """Left-out risks by weight: the worst, which chooses, and the mean beside it."""
-    table = _table("weight", "worst left-out", "mean", "gain over ERM")
+    """Left-out risks by weight: the worst, which chooses, and, where there is room, the mean; also by penalty if several."""
+    several = len({row.penalty for row in selection.weights[1:]}) > 1
+    heads = ["penalty", "weight"] if several else ["weight"]
+    table = _table(*heads, "worst left-out", "gain over ERM", *([] if several else ["mean"]))
     table.add_column("worst is")
     for row in selection.weights:
-        chosen = row.weight == selection.chosen
+        chosen = row.weight == selection.chosen and row.penalty in (selection.penalty, "none")
+        penalty = ["ERM" if row.penalty == "none" else row.penalty] if several else []
         table.add_row(
+            *penalty,
             f"{row.weight:g}{' <' if chosen else ''}",
             _with_interval(row.worst),
-            f"{row.mean.value:.3g}",
             "" if row.weight == 0 else _with_interval(row.gain),
+            *([] if several else [f"{row.mean.value:.3g}"]),
             _name(row.worst.behavior),
             style="bold" if chosen else "",
         )
+    return table
+
+
+def folds_table(selection: Selection, distance: dict[str, float]) -> Table:
+    """Each behavior left out: how far it is from the rest, and its risk under ERM and at the best weight."""
+    best = selection.best
+    table = _table("left out", "distance to the rest", "ERM", *([f"weight {best.weight:g}"] if best else []))
+    for behavior, erm in selection.erm.folds.items():
+        penalized = [_with_interval(best.folds[behavior])] if best else []
+        table.add_row(_name(behavior), f"{distance[behavior]:.2f}", _with_interval(erm), *penalized)
     return table
 
 

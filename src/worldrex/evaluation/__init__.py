@@ -5,24 +5,30 @@ from worldrex.evaluation.model_error import action_slope, output_scale, score, s
 from worldrex.evaluation.open_loop import OpenLoop, open_loop
 from worldrex.evaluation.penalty_noise import PenaltyNoise, penalty_noise
 from worldrex.evaluation.record_scores import RecordScores, score_records
-from worldrex.evaluation.selection import Estimate, LeftOut, Selection, WeightRow, Worst, select
+from worldrex.evaluation.selection import ERM, Choice, LeftOut, Pairs, Selection, WeightRow, Worst, select
 from worldrex.evaluation.shift import ShiftMap, shift_map
-from worldrex.evaluation.statistics import Interquartile, interquartile_mean
+from worldrex.evaluation.spread import Spread, Trained
+from worldrex.evaluation.statistics import Estimate, Interquartile, interquartile_mean
 from worldrex.evaluation.uncertainty import Sparsification, rank_correlation, sparsification
 from worldrex.evaluation.verdict import Verdict, verdict
 
 __all__ = [
+    "ERM",
+    "Choice",
     "CrossvalConfig",
     "CrossvalTable",
     "Estimate",
     "Interquartile",
     "LeftOut",
     "OpenLoop",
+    "Pairs",
     "PenaltyNoise",
     "RecordScores",
     "Selection",
     "ShiftMap",
     "Sparsification",
+    "Spread",
+    "Trained",
     "Verdict",
     "WeightRow",
     "Worst",
