@@ -38,7 +38,7 @@ class CrossvalConfig(TrainConfig):
 
     penalty: TrainedPenalty | tuple[TrainedPenalty, ...] = "variance"
     """Penalty on the spread of the behaviors' risks, or several to compare."""
-    weights: tuple[float, ...] = (0.0, 1.0, 10.0, 100.0, 300.0, 1000.0)
+    weights: tuple[float, ...] = (0.0, 1.0, 10.0, 100.0, 300.0)
     """Weights to compare of each penalty; 0, ERM, is always among them."""
     debiased: bool = True
     """Whether the mini-batch's sampling noise is taken out of the penalty."""
