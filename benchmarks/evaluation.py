@@ -3,11 +3,11 @@
     .venv/bin/python benchmarks/evaluation.py [--parts score crossval] [--records 1000000] [--hidden 200 200 200 200] [--obs 3]
 
 "score": a model of 7 members, all of them elites and none of them trained (the time is the same), is scored on a log of
-four behaviors with episodes of 40 records: everything that `worldrex score` tells, with calibration, open-loop errors, uncertainty and
-bootstrap intervals. Beside it the bare forward passes: means and standard deviations of the elites on the same blocks of
-records, compiled, nothing else. They take turns in one process, behavior by behavior. Prints a Markdown table:
-ratios to the bare passes, with the least and the most of the behaviors. On a machine that others use, too, the processor's
-seconds (of all threads) tell more than those of the clock.
+four behaviors with episodes of 40 records: everything that `worldrex score` tells, with calibration, open-loop errors,
+uncertainty and bootstrap intervals. Beside it the bare forward passes: means and standard deviations of the elites on the
+same blocks of records, compiled, nothing else. They take turns in one process, behavior by behavior. Prints a Markdown
+table: ratios to the bare passes, with the least and the most of the behaviors. On a machine that others use, too, the
+processor's seconds (of all threads) tell more than those of the clock.
 
 "crossval": the whole of `crossval` on gusty-pendulum with five operators, six weights and three seeds, with and without
 pairs of behaviors left out, on two simulated devices, compiling included; seed 0.
