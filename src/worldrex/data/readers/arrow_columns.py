@@ -1,5 +1,7 @@
 """Arrow tables, of Parquet, CSV and data frames alike, become raw columns."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 
@@ -61,6 +63,8 @@ def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> t
         values = pa.array([], column.type)
     if pa.types.is_null(values.type):  # what has no values has no type
         return np.empty(0), None
+    if text and _is_list_of_text(values.type):
+        values = pa.array([_one_name(names) for names in values.to_pylist()], pa.string())
     if _is_text(values.type.value_type if pa.types.is_dictionary(values.type) else values.type):
         if not text:
             raise DataError(
@@ -108,6 +112,18 @@ def _written_out(name: str, labels: np.ndarray, numbers: np.ndarray, table: pa.T
 
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _is_list_of_text(kind: pa.DataType) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return lists and _is_text(kind.value_type)
+
+
+def _one_name(names: list[str | None]) -> str | None:
+    """The only one, and of more, what no other names make; None where one is missing."""
+    if None in names:
+        return None
+    return str(names[0]) if len(names) == 1 else json.dumps(names, ensure_ascii=False) if names else ""
 
 
 def _first(values: pa.Array) -> str:

@@ -58,9 +58,10 @@ class Hdf5File:
     def attribute(self, group: str, name: str) -> int | float | str | None:
         """A group's attribute, if it has it and it is a number or a text."""
         found = self._find(group)
+        if not isinstance(found, h5py.Group) or name not in found.attrs:
+            return None
         # Of an array, each text may stand for one of megabytes.
-        single = isinstance(found, h5py.Group) and name in found.attrs and found.attrs.get_id(name).shape == ()
-        value = found.attrs[name] if single else None
+        value = found.attrs[name] if found.attrs.get_id(name).shape == () else None
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, bytes):
