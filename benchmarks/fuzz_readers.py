@@ -43,6 +43,7 @@ OFFERED = [
     "hdf5",
     "minari",
     "lerobot",
+    "lerobot-episodes",
     "csv",
     "behaviors",
     "mapping",
@@ -50,6 +51,7 @@ OFFERED = [
     "polars",
 ]
 POLL = 0.25
+LIBFUZZERS, UNCAUGHT = 77, b" === Uncaught Python exception: ==="  # how atheris ends where `one` raised
 
 
 class Counts(NamedTuple):
@@ -141,7 +143,8 @@ def watch(kind: str, arguments: argparse.Namespace, folder: Path) -> Counts:
         if counts.begun > counts.ended and not why and time.monotonic() > end:
             break  # its time was over, not the input's
         if counts.begun > counts.ended:
-            said = (folder / "stderr").read_bytes()[-300:]
+            said = (folder / "stderr").read_bytes()
+            said = said[max(said.rfind(UNCAUGHT), 0) if child.returncode == LIBFUZZERS else -300 :][:600]
             note(folder, why or f"crash: exit status {child.returncode}, {said!r}", seed)
             board.write(counts._replace(ended=counts.begun, findings=counts.findings + 1), b"")
         elif counts.ended == before and time.monotonic() < end and child.returncode and counts.ended < arguments.inputs:

@@ -29,7 +29,7 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
     columns: dict[str, np.ndarray] = {}
     for name, components in chosen.items():
         if name in TIMES:
-            columns |= _times(name, table[name])
+            columns[name] = _times(table[name])
         elif components == [name] or name in LABELS:
             columns[name], labels = _values(components[0], table[components[0]], source, text=name in LABELS)
             if labels is not None:
@@ -48,11 +48,11 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
     return columns
 
 
-def _times(name: str, column: pa.ChunkedArray) -> dict[str, np.ndarray]:
-    """A column of numbers or dates; of other things, or with missing ones, nothing: no log is refused for it."""
+def _times(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers or dates; of other things, or with missing ones, an empty one: no log is refused for it."""
     kind = column.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_timestamp(kind)
-    return {name: column.to_numpy()} if numeric and not column.null_count else {}
+    return column.to_numpy() if numeric and not column.null_count else np.empty(0)
 
 
 def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> tuple[np.ndarray, np.ndarray | None]:
