@@ -56,8 +56,8 @@ def read(path: Path, options: LoadOptions) -> Reading:
         # What Arrow takes for dates and truths are names here, where the column is nothing else.
         labels = {column for name in LABELS for column in chosen.get(name, ())}
         labels -= {column for name, components in chosen.items() if name not in LABELS for column in components}
-        if names := [name for name in labels if _is_read_as_no_label(table.schema.field(name).type)]:
-            table = _table(path, delimiter, picked, names)
+        if text := [name for name in labels if _is_read_as_no_label(table.schema.field(name).type)]:
+            table = _table(path, delimiter, picked, text)
         columns = left_out(names, picked) | columns_of(table, chosen, source)
     except DataError:
         raise
