@@ -6,7 +6,7 @@ from worldrex.evaluation.open_loop import OpenLoop, open_loop
 from worldrex.evaluation.penalty_noise import PenaltyNoise, penalty_noise
 from worldrex.evaluation.record_scores import RecordScores, score_records
 from worldrex.evaluation.selection import Estimate, LeftOut, Selection, WeightRow, Worst, select
-from worldrex.evaluation.shift import ShiftMap, shift_map
+from worldrex.evaluation.shift import ShiftMap, errors_on_map, shift_map
 from worldrex.evaluation.statistics import Interquartile, interquartile_mean
 from worldrex.evaluation.uncertainty import Sparsification, rank_correlation, sparsification
 from worldrex.evaluation.verdict import Verdict, verdict
@@ -28,6 +28,7 @@ __all__ = [
     "Worst",
     "action_slope",
     "crossval",
+    "errors_on_map",
     "interquartile_mean",
     "open_loop",
     "output_scale",
