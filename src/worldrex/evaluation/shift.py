@@ -150,7 +150,7 @@ def errors_on_map(
             scores = score_records(model, data, scale, np.concatenate([placed.rows[b] for b in behaviors]))
             ends = np.cumsum([len(placed.rows[b]) for b in behaviors])[:-1]
             for what, values in (("squared_error", scores.squared), ("uncertainty", scores.total)):
-                parts = np.split(values.astype(np.float64), ends)
+                parts = np.split(values.astype(np.float64).round(4), ends)
                 told[what][name] |= dict(zip(behaviors, parts, strict=True))
     return told
 
