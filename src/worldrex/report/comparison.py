@@ -47,9 +47,9 @@ def comparison_of(runs: Sequence[Run]) -> Section:
     table = Table("The runs", columns, rows)
     panels = (*_panel(compared, "left-out"), *_panel(compared, "unlogged"))
     words = (
-        "The worst risk on a behavior left out of training, by which the weight is chosen, and the worst error under behaviors that "
-        "nobody logged, by which it is judged: for ERM, and for the penalized model, the candidate where ERM was chosen. Errors "
-        "are in variances of each run’s own outputs, so that only runs on the same data share a scale.",
+        "The worst risk on a behavior left out of training, by which the weight is chosen, and the worst error under behaviors "
+        "that nobody logged, by which it is judged: for ERM, and for the penalized model, the candidate where ERM was chosen. Errors are "
+        "in variances of each run’s own outputs, so that only runs on the same data share a scale.",
     )
     keys = (
         Key("erm", "ERM", MODEL_STYLES["erm"], "no penalty"),

@@ -39,7 +39,9 @@ def pit(histograms: Mapping[str, Sequence[float]], compared: Sequence[Model], to
         points.append(points[-1] | {"x": 1})
     axis = Extent(0.0, top)
     x = alt.X(
-        "x:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=alt.Axis(values=[0, 0.5, 1], grid=False, title=None)
+        "x:Q",
+        scale=alt.Scale(domain=[0, 1], nice=False),
+        axis=alt.Axis(values=[0, 0.5, 1], format="~g", grid=False, title=None),
     )
     y, color = marks.value_axis(alt.Y, "share", axis, ""), marks.colors(styles)
     base = marks.rows_of(points).encode(x=x, y=y, color=color)
@@ -64,7 +66,7 @@ def coverage(told: Mapping[str, Sequence[Diagnosed]], compared: Sequence[Model])
     rows, heads = [], []
     for index, (behavior, each) in enumerate(told.items()):
         top = index * pitch
-        heads.append({"name": behavior, "y": top + 9})
+        heads.append({"name": behavior + ("" if each[0].logged else "  (not logged)"), "y": top + 9})
         for one in each:
             for level in LEVELS:
                 covered = number(one.told, "coverage", level, "value")
@@ -78,10 +80,15 @@ def coverage(told: Mapping[str, Sequence[Diagnosed]], compared: Sequence[Model])
         return None
     height = len(heads) * pitch - _GAP + 6
     y, styles = marks.row_position(height), {model.key: MODEL_STYLES[model.key] for model in compared}
+    least = max(min(min(row["low"], row["covered"]) for row in rows) - 4, 0)
     x = alt.X(
         "covered:Q",
-        scale=alt.Scale(domain=[0, 100], nice=False),
-        axis=alt.Axis(values=[0, 25, 50, 90, 95, 100], title="share of the truths inside, %", grid=False),
+        scale=alt.Scale(domain=[min(least, 42), 101], nice=False),
+        axis=alt.Axis(
+            values=[int(level) for level in LEVELS],
+            title="← too sure  ·  truths inside the interval, %  ·  too cautious →",
+            grid=False,
+        ),
     )
     color = marks.colors(styles)
     lines = alt.Chart(alt.InlineData([{"covered": int(level)} for level in LEVELS])).encode(x=x)
@@ -96,7 +103,7 @@ def coverage(told: Mapping[str, Sequence[Diagnosed]], compared: Sequence[Model])
             shape=alt.Shape("level:N", scale=symbols, legend=None),
             tooltip=["behavior:N", "model:N", "interval:N", *marks.numbers("covered", "low", "high")],
         ),
-        names.mark_text(align="left", fontSize=13, fontWeight=600, color=LIGHT["ink"], limit=320),
+        *marks.outlined(names, align="left", fontSize=13, fontWeight=600, color=LIGHT["ink"], limit=320),
     ]
     return marks.finish(layers, height)
 

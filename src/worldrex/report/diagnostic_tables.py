@@ -78,35 +78,26 @@ def uncertainty(summary: Record) -> Table | None:
 
 
 def distances(shift: Record) -> Table | None:
-    """Of each behavior its distance from the rest, what chance makes, its nearest and farthest, and who tells them apart."""
+    """Of each behavior its distance from the rest, what chance makes, its nearest, and how well these are told apart."""
     names = [entry["name"] for entry in shift["behaviors"]]
     rows: list[tuple[Cell, ...]] = []
     for place, entry in enumerate(shift["behaviors"]):
-        of_row = _row(shift, "distance", place)
+        of_row, areas = _row(shift, "distance", place), _row(shift, "area", place)
         others = [(value, other) for other, value in enumerate(of_row) if other != place and value is not None]
-        (near, nearest), (far, farthest) = (min(others), max(others)) if others else ((None, None), (None, None))
-        areas = _row(shift, "area", place)
+        near, nearest = min(others, default=(None, None))
         rows.append(
             (
-                entry["name"],
+                f"{place + 1}  {entry['name']}",
                 _role(entry["logged"]),
                 entry.get("to_rest"),
                 of_row[place] if place < len(of_row) else None,
                 "–" if nearest is None else names[nearest],
                 near,
                 areas[nearest] if nearest is not None and nearest < len(areas) else None,
-                "–" if farthest is None else names[farthest],
-                far,
-                areas[farthest] if farthest is not None and farthest < len(areas) else None,
             )
         )
-    columns = (
-        "behavior", "", "distance to the rest", "by chance", "nearest", "its distance", "told apart", "farthest",
-        "distance of that", "told apart from that",
-    )  # fmt: skip
-    return (
-        Table("Distances between behaviors, in standard deviations of the log", columns, tuple(rows)) if rows else None
-    )
+    columns = ("behavior", "", "distance to the rest", "by chance", "nearest", "its distance", "told apart")
+    return Table("Distances between behaviors", columns, tuple(rows)) if rows else None
 
 
 def pairs(shift: Record) -> Table | None:

@@ -105,9 +105,7 @@ def dot_plot(
     for side, align, dx in placed:
         beside = values.transform_filter(f"datum.side == '{side}'")
         beside = beside.encode(x=marks.value_axis(alt.X, "at", axis, title), text="label:N")
-        # First a wide outline in the paper's color, so that no line runs through the digits.
-        layers.append(beside.mark_text(align=align, dx=dx, stroke=LIGHT["paper"], strokeWidth=4, strokeJoin="round"))
-        layers.append(beside.mark_text(align=align, dx=dx, color=LIGHT["soft"]))
+        layers += marks.outlined(beside, align=align, dx=dx, color=LIGHT["soft"])
     heads = [{"name": row.name, "y": index * pitch + 9} for index, row in enumerate(rows)]
     names = alt.Chart(alt.InlineData(heads)).encode(x=alt.value(0), y=y, text="name:N")
     layers.append(names.mark_text(align="left", fontSize=13, fontWeight=600, color=LIGHT["ink"], limit=320))

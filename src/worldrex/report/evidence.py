@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import altair as alt
 
@@ -31,7 +32,7 @@ def calibration(summary: Record, name: str) -> list[Section]:
     if histograms and logged:
         # Beside the unlogged ones it is enough to see the logged ones together.
         together = [one for one in diagnosed(summary) if one.logged]
-        histograms = {"All logged behaviors, held-out episodes": _histograms(together)} | histograms
+        histograms = {"all logged behaviors": _histograms(together)} | histograms
     elif logged:
         histograms = {behavior: _histograms(each) for behavior, each in logged.items()}
     top = 1.08 * max((share for of in histograms.values() for shares in of.values() for share in shares), default=0.1)
@@ -57,11 +58,13 @@ def calibration(summary: Record, name: str) -> list[Section]:
         "hill, and symbols to the right, one that is too cautious; a slope, one that is biased.",
         "Calibration under logged behaviors says little about unlogged ones.",
     )
-    levels = (Key(key, f"{key[1:]} %", style) for key, style in LEVEL_STYLES.items())
+    # Symbols tell the levels apart here; the models have their colors and lanes.
+    keys = [replace(key, style=replace(key.style, shape="tick")) for key in _model_keys(compared)]
+    keys += [Key(key, f"{key[1:]} %", style) for key, style in LEVEL_STYLES.items()]
     return [
         Section(
             "calibration", "Does the model know how far off it is?", words, readings.calibration(summary),
-            tuple(panels for panels in groups if panels.figures), (*_model_keys(compared), *levels), folded=(table,),
+            tuple(panels for panels in groups if panels.figures), tuple(keys), folded=(table,),
         )
     ]  # fmt: skip
 
@@ -222,8 +225,8 @@ def noise(summary: Record, name: str) -> list[Section]:
     said = readings.noise(summary)
     figures = () if chart is None else (Figure(f"{name}-noise", chart, "Share of noise in the plain penalty", said),)
     words = (
-        "The plain variance of a mini-batch’s risks is the variance of the true risks, which the penalty is for, and the chance of "
-        "sampling. Good: a small share at the batch of this fit. Bad: most of it, for then a plain penalty flattens noise; the "
+        "The plain variance of a mini-batch’s risks is the variance of the true risks, which the penalty is for, and the chance "
+        "of sampling. Good: a small share at the batch of this fit. Bad: most of it, for then a plain penalty flattens noise; the "
         "debiased one, the default, takes it out, but pays with a noisier gradient. The band is the interval over episodes.",
     )
     keys = _model_keys([model for model in compared if told.get(model.key)])

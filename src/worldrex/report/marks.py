@@ -126,6 +126,15 @@ def _placed(last: Mapping[str, Mapping[str, Any]], extent: Extent, height: int) 
     return dict(zip(last, spread(wanted, _LABEL_GAP / height, low=0.0, high=1.0), strict=True))
 
 
+def outlined(chart: alt.Chart, **style: Any) -> list[alt.Chart]:
+    """Text with an outline in the paper's color beneath it, so that no line runs through the letters."""
+    outline = {name: value for name, value in style.items() if name != "color"}
+    return [
+        chart.mark_text(stroke=LIGHT["paper"], strokeWidth=4, strokeJoin="round", **outline),
+        chart.mark_text(**style),
+    ]
+
+
 def finish(
     layers: Sequence[alt.Chart],
     height: float | int,

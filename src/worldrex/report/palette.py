@@ -58,11 +58,12 @@ _DASHES = ((1, 0), (7, 3), (2, 2.5), (9, 3, 2, 3))
 
 @dataclass(frozen=True)
 class Style:
-    """How one series is drawn: a color's name, a symbol and a dash."""
+    """How one series is drawn: a color's name, a symbol, filled or hollow, and a dash."""
 
     color: str
     shape: str
     dash: tuple[float | int, ...] = (1, 0)
+    hollow: bool = False
 
     @property
     def hex(self) -> str:
@@ -78,7 +79,7 @@ MODEL_STYLES = {
     "noise_floor": Style("ink", "tick"),
     "truth": Style("ink", "tick", (1, 0)),
     "fitted": Style("blue", "diamond"),
-    "persistence": Style("edge", "tick", (1, 2.5)),
+    "persistence": Style("edge", "tick", (1.5, 2.5)),
     "oracle": Style("edge", "tick", (1, 0)),
 }
 # From little to much, further from the paper with each step, so that they can be told apart without hues.

@@ -95,16 +95,16 @@ def calibration(summary: Record) -> str:
                 if (value := number(one.told, "coverage", "90", "value")) is not None
             ]
             if covered:
-                where = "behaviors that it was trained on" if logged else "unlogged behaviors"
-                reaches.append(f"{_between([min(covered), max(covered)], digits=2)} % under {where}")
+                where = "logged behaviors" if logged else "unlogged behaviors"
+                truths = "" if reaches else " of the truths"
+                reaches.append(f"{min(covered):.0f} to {max(covered):.0f} %{truths} under {where}")
                 if min(covered) < _SURE:
                     judged = judged or f"too sure of itself under {where}"
                 elif max(covered) > _CAUTIOUS:
                     judged = judged or f"too cautious under {where}"
         if reaches:
             sentences.append(
-                f"The 90 % intervals of {model.name} hold {names_in_words(reaches)} of the truths: "
-                f"{judged or 'well calibrated'}."
+                f"The 90 % intervals of {model.name} hold {' and '.join(reaches)}: {judged or 'well calibrated'}."
             )
     return " ".join(sentences)
 
@@ -148,8 +148,8 @@ def uncertainty(summary: Record) -> str:
             best = min(known, key=lambda kind: known[kind])
             by_chance = sum(filter(None, chance)) / len(chance)
             sentences.append(
-                f"For {model.name} the {best} uncertainty finds the errors best: an area of {said(known[best], digits=2)} "
-                f"between its order and the best one, where chance has {said(by_chance, digits=2)}."
+                f"For {model.name} the {best} uncertainty finds the errors best: the area between its order and the best one is "
+                f"{said(known[best], digits=2)}, by chance {said(by_chance, digits=2)}."
             )
     return " ".join(sentences)
 

@@ -1,7 +1,9 @@
 """Charts of how far behaviors lie apart: the map of their records, and the distances pair by pair."""
 
 import itertools
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -36,7 +38,11 @@ def shades(shift: Record, names: Mapping[str, str]) -> list[Shade]:
         names: of the models, by their keys.
     """
     behaviors = (
-        (f"b{index}", entry["name"] + ("" if entry["logged"] else " (not logged)"), behavior_style(index))
+        (
+            f"b{index}",
+            entry["name"] + ("" if entry["logged"] else " (not logged)"),
+            replace(behavior_style(index), hollow=not entry["logged"]),
+        )
         for index, entry in enumerate(shift["behaviors"])
     )
     found = [Shade("behavior", "behavior", tuple(behaviors))]
@@ -83,18 +89,20 @@ def shift_map(shift: Record, names: Mapping[str, str]) -> alt.LayerChart | None:
     kept = "indexof(hidden, datum.class) < 0"
     rows = alt.Chart().transform_filter("shade === 'behavior' || isValid(datum[shade])")
     rows = rows.transform_calculate(**{"class": _class_expression(shift)}).transform_filter(kept)
-    rows = rows.encode(x=x, y=y, color=alt.Color("class:N", scale=scale, legend=None))
+    shapes = alt.Scale(domain=list(classes), range=[style.shape for style in classes.values()])
+    rows = rows.encode(
+        x=x,
+        y=y,
+        color=alt.Color("class:N", scale=scale, legend=None),
+        shape=alt.Shape("class:N", scale=shapes, legend=None),
+    )
     fields = [alt.Tooltip(f"{shade.key}:Q", title=shade.name, format=".3~r") for shade in shown[1:]]
     tooltip = ["behavior:N", *fields]
-    labels = alt.Chart(alt.InlineData(_centers(shift))).transform_filter(f"shade === 'behavior' && {kept} && !narrow")
-    labels = labels.encode(x=x, y=y, text="name:N")
     layers = [
-        rows.transform_filter("datum.logged").mark_point(filled=True, size=24, opacity=0.75).encode(tooltip=tooltip),
+        rows.transform_filter("datum.logged").mark_point(filled=True, size=30, opacity=0.75).encode(tooltip=tooltip),
         rows.transform_filter("!datum.logged")
-        .mark_point(filled=False, size=42, strokeWidth=1.75)
+        .mark_point(filled=False, size=44, strokeWidth=1.75)
         .encode(tooltip=tooltip),
-        labels.mark_text(stroke=LIGHT["paper"], strokeWidth=5, strokeJoin="round", fontSize=13, fontWeight=600),
-        labels.mark_text(color=LIGHT["ink"], fontSize=13, fontWeight=600),
     ]
     return marks.finish(layers, MAP_HEIGHT, points, shade="behavior")
 
@@ -132,19 +140,6 @@ def _scale(values: list[float]) -> alt.Scale:
     return alt.Scale(domain=[min(values) - room, max(values) + room], nice=False)
 
 
-def _centers(shift: Record) -> list[dict[str, Any]]:
-    """Where the name of each behavior stands: names of few behaviors only, for those of many would cover the map."""
-    if len(shift["behaviors"]) > MOST_IN_MATRIX:
-        return []
-    found = []
-    for index, entry in enumerate(shift["behaviors"]):
-        points = np.array((shift.get("points") or {}).get(entry["name"]) or [], float)
-        if points.size:
-            x, y = np.median(points, axis=0).tolist()
-            found.append({"class": f"b{index}", "name": entry["name"], "x": x, "y": y})
-    return found
-
-
 def distances(shift: Record) -> alt.LayerChart | None:
     """The distance of each pair of behaviors as a tile; on the diagonal that of a behavior from itself, by chance."""
     names = [entry["name"] for entry in shift["behaviors"]]
@@ -166,22 +161,24 @@ def distances(shift: Record) -> alt.LayerChart | None:
         return None
     most = max(cell["distance"] for cell in cells) or 1.0
     for cell in cells:
-        cell["depth"] = 0.06 + 0.8 * cell["distance"] / most
-        cell["deep"] = cell["depth"] > 0.5
-    # Numbers above, since names on both sides would leave no room for the tiles.
-    numbers = [str(index + 1) for index in range(len(names))]
+        # Never so deep that the digits on it are hard to read, on light paper or on dark.
+        cell["depth"] = round(0.05 + 0.5 * cell["distance"] / most, 3)
     band = alt.Scale(domain=list(range(len(names))), paddingInner=0.06)
+    numbers = [str(index + 1) for index in range(len(names))]
     x = alt.X(
         "x:O", scale=band, axis=alt.Axis(orient="top", labelAngle=0, labelExpr=f"{numbers}[datum.value]", title=None)
     )
-    y = alt.Y("y:O", scale=band, axis=alt.Axis(labelExpr=f"{numbers}[datum.value]", title=None))
+    # JSON strings are literals of the expression language, too: a name stays text. On a phone the tiles need the width;
+    # there the numbers refer to the table below.
+    heads = json.dumps([f"{name}  {index + 1}" for index, name in enumerate(names)])
+    named = f"(narrow ? {numbers} : {heads})[datum.value]"
+    y = alt.Y("y:O", scale=band, axis=alt.Axis(labelExpr=named, labelLimit=210, labelColor=LIGHT["ink"], title=None))
     base = alt.Chart(alt.InlineData(cells)).encode(x=x, y=y)
     layers = [
         base.mark_rect(color=LIGHT["blue"], cornerRadius=2).encode(
             opacity=alt.Opacity("depth:Q", scale=None, legend=None),
             tooltip=["one:N", "other:N", *marks.numbers("distance", "told apart")],
         ),
-        base.transform_filter("!datum.deep").mark_text(color=LIGHT["ink"]).encode(text="label:N"),
-        base.transform_filter("datum.deep").mark_text(color=LIGHT["paper"]).encode(text="label:N"),
+        base.mark_text(color=LIGHT["ink"]).encode(text="label:N"),
     ]
     return marks.finish(layers, _CELL * len(names))
