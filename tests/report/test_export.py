@@ -73,7 +73,7 @@ def test_many_lines_have_a_legend_and_names_stay_text(write_run: WriteRun) -> No
         for part in ("folds", "trained"):
             row[part] = {hostile if name == first else name: value for name, value in row[part].items()}
     parts = parts_of(read_run(write_run(summary)), "run1")
-    figure, keys = named_figures(parts, alone=True)["left-out"]
+    figure, keys = named_figures([parts])["left-out"]
     legends = re.findall(r'"orient": "bottom"', str(light_spec(figure, keys)).replace("'", '"'))
     assert legends
     svg, png = svg_and_png(figure, keys)

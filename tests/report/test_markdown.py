@@ -11,6 +11,7 @@ from tests.report.conftest import WriteRun
 from tests.report.made_up_runs import summary_of_gusty, summary_of_pipeline
 from tests.report.test_page import HOSTILE, renamed
 from worldrex.report import Run, read_run
+from worldrex.report.folder import SUMMARY_PARTS
 from worldrex.report.markdown import escaped, fenced, render_markdown, table
 from worldrex.report.tables import Estimate, Table
 
@@ -72,7 +73,7 @@ def test_cells_and_fences() -> None:
 
 @pytest.mark.parametrize("state", ["running", "interrupted"])
 def test_a_run_that_is_not_finished_says_so(state: str) -> None:
-    empty = summary_of_gusty() | {"verdict": None, "selection": {}, "unlogged": {}, "logged": {}, "slope": None}
+    empty = SUMMARY_PARTS | {"task": "gusty-pendulum"}
     text = render_markdown([Run(Path("run"), state, "fit", empty, {}, {}, ())] * 2, "figures")
     assert text.startswith("# 2 runs")
     assert text.count(f"**This run is not finished** ({state}, at the stage fit)") == 2

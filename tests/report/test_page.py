@@ -12,6 +12,7 @@ import pytest
 from tests.report.conftest import WriteRun
 from tests.report.made_up_runs import summary_of_gusty, summary_of_many, summary_of_pipeline
 from worldrex.report import ReportError, Run, render_page, write_page
+from worldrex.report.folder import SUMMARY_PARTS
 from worldrex.report.page import script_json
 from worldrex.runs import RunError
 
@@ -110,7 +111,7 @@ def test_the_verdict_comes_first_with_the_numbers_it_rests_on(gusty_page: str) -
 
 
 def page_without_files(summary: dict[str, Any]) -> str:
-    return render_page([Run(Path("run"), "finished", None, summary, {}, {}, ())])
+    return render_page([Run(Path("run"), "finished", None, SUMMARY_PARTS | summary, {}, {}, ())])
 
 
 @pytest.mark.parametrize("kind", ["buys nothing", "hurts", "cannot tell"])

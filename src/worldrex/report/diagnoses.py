@@ -50,13 +50,13 @@ def drawn(summary: Record, *, logged: bool) -> dict[str, list[Diagnosed]]:
     return {behavior: of_kind[behavior] for behavior in largest(errors, MOST_PANELS)}
 
 
-def largest(values: Mapping[str, float], most: int) -> list[str]:
+def largest(values: Mapping[str, float | int], most: int) -> list[str]:
     """The names of the `most` largest values, in the order in which they came."""
     kept = sorted(values, key=lambda name: -values[name])[:most]
     return [name for name in values if name in kept]
 
 
-def number(part: Any, *path: str | int) -> float | None:
+def number(part: Any, *path: str | int) -> float | int | None:
     """The number at the end of a path through objects and lists; None where any of it is missing."""
     for name in path:
         if isinstance(part, Mapping):
@@ -68,7 +68,7 @@ def number(part: Any, *path: str | int) -> float | None:
     return part if isinstance(part, int | float) else None
 
 
-def values_of(part: Any, *path: str) -> list[float | None]:
+def values_of(part: Any, *path: str) -> list[float | int | None]:
     """The list of numbers at the end of a path; empty where any of it is missing."""
     for name in path:
         part = part.get(name) if isinstance(part, Mapping) else None

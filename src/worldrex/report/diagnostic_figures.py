@@ -18,7 +18,7 @@ LEVELS = ("50", "90", "95")
 _HEAD, _LANE, _GAP = 22, 17, 12
 
 
-def pit(histograms: Mapping[str, Sequence[float]], compared: Sequence[Model], top: float) -> alt.LayerChart:
+def pit(histograms: Mapping[str, Sequence[float | int]], compared: Sequence[Model], top: float | int) -> alt.LayerChart:
     """PIT histograms of the models over each other, with the uniform one.
 
     Args:
@@ -136,7 +136,7 @@ def _percent(part: Record) -> Record:
 
 
 def _over_steps(
-    lines: Mapping[str, tuple[str, Record]], steps: Sequence[int], axis: Extent, what: str, wanted: float | None = None
+    lines: Mapping[str, tuple[str, Record]], steps: Sequence[int], axis: Extent, what: str, wanted: float | int | None = None
 ) -> alt.LayerChart:
     points: list[dict[str, Any]] = []
     for key, (name, part) in lines.items():
@@ -172,7 +172,7 @@ def _over_steps(
     return marks.finish(layers, PANEL_HEIGHT, points)
 
 
-def sparsification(each: Sequence[Diagnosed], top: float) -> alt.LayerChart:
+def sparsification(each: Sequence[Diagnosed], top: float | int) -> alt.LayerChart:
     """Mean error that remains as the most uncertain records are taken away, the best order thin beneath."""
     points = [
         {"key": key, "model": name, "line": line, "x": numerals.rounded(100 * x), "share": numerals.rounded(share)}

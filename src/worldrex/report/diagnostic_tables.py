@@ -142,10 +142,10 @@ def _percent(told: Record, *path: str) -> Estimate:
     return Estimate(*(_times_100(number(told, *path, end)) for end in ("value", "low", "high")))
 
 
-def _times_100(value: float | None) -> float | None:
+def _times_100(value: float | int | None) -> float | int | None:
     return None if value is None else 100 * value
 
 
-def _row(shift: Record, part: str, place: int) -> list[float | None]:
+def _row(shift: Record, part: str, place: int) -> list[float | int | None]:
     rows = shift.get(part) or []
     return list(rows[place]) if place < len(rows) else []

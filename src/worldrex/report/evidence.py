@@ -69,9 +69,9 @@ def calibration(summary: Record, name: str) -> list[Section]:
     ]  # fmt: skip
 
 
-def _histograms(each: Sequence[Diagnosed]) -> dict[str, list[float]]:
+def _histograms(each: Sequence[Diagnosed]) -> dict[str, list[float | int]]:
     """Of each model the mean of the histograms, each behavior counting the same."""
-    of_models: dict[str, list[list[float]]] = {}
+    of_models: dict[str, list[list[float | int]]] = {}
     for one in each:
         shares = [share for share in values_of(one.told, "pit", "histogram") if share is not None]
         if shares:
@@ -79,7 +79,7 @@ def _histograms(each: Sequence[Diagnosed]) -> dict[str, list[float]]:
     return {key: [sum(bins) / len(bins) for bins in zip(*shares, strict=False)] for key, shares in of_models.items()}
 
 
-def _peaks(histograms: dict[str, list[float]], compared: Sequence[tables.Model]) -> str:
+def _peaks(histograms: dict[str, list[float | int]], compared: Sequence[tables.Model]) -> str:
     return " ".join(
         f"{model.name}: lowest twentieth {100 * histograms[model.key][0]:.0f} %, highest "
         f"{100 * histograms[model.key][-1]:.0f} %, where 5 % is right."

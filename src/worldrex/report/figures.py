@@ -44,7 +44,7 @@ def errors(summary: Record, part: str) -> alt.LayerChart | None:
     return dot_plot(rows, styles, title="squared error, normalized")
 
 
-def held_out_risks(risks: Mapping[str, float | None]) -> alt.LayerChart | None:
+def held_out_risks(risks: Mapping[str, float | int | None]) -> alt.LayerChart | None:
     """Risk of one fitted model on held-out episodes of each behavior."""
     worst = largest({behavior: risk or 0.0 for behavior, risk in risks.items()}, MOST_ROWS)
     rows = [

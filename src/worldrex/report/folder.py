@@ -9,7 +9,8 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
-_SUMMARY_PARTS: dict[str, Any] = {
+# Of a summary, with what stands for each part where it is missing.
+SUMMARY_PARTS: dict[str, Any] = {
     "kind": "run",
     "task": None,
     "seed": None,
@@ -88,7 +89,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         state=str(status.get("state") or ("finished" if summary else "unfinished")),
         stage=status.get("stage"),
-        summary=_SUMMARY_PARTS | _choice(present, config.get("config") or {}) | present,
+        summary=SUMMARY_PARTS | _choice(present, config.get("config") or {}) | present,
         config=config,
         environment=_read_object(folder / "environment.json"),
         metrics=_read_lines(folder / "metrics.jsonl"),

@@ -89,6 +89,6 @@ def share_of_noise(told: Record, compared: Sequence[Model]) -> alt.LayerChart | 
     return marks.finish(layers, _HEIGHT, points)
 
 
-def _share(part: Mapping[str, Any], batch: float, variance: str) -> float:
+def _share(part: Mapping[str, Any], batch: float | int, variance: str) -> float | int:
     noise = part["noise"] * part["batch"] / batch
     return noise / (noise + max(part.get(variance) or 0.0, 0.0))

@@ -225,7 +225,7 @@ def useful_end(summary: Record) -> str:
         return ""
     second = next((model.key for model in models(summary) if model.key in ("chosen", "penalized")), "")
     left = number(summary["penalty_noise"] or {}, second, "low")
-    worst: Mapping[float, float] = {
+    worst: Mapping[float | int, float | int] = {
         row["weight"]: value for row in rows if (value := estimate(row.get("worst")).value) is not None
     }
     above = [weight for weight in worst if weight > candidate]
@@ -243,6 +243,6 @@ def useful_end(summary: Record) -> str:
     )
 
 
-def _between(values: Sequence[float], *, digits: int) -> str:
+def _between(values: Sequence[float | int], *, digits: int) -> str:
     low, high = said(values[0], digits=digits), said(values[1], digits=digits)
     return low if low == high else f"{low} to {high}"

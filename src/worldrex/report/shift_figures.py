@@ -135,7 +135,7 @@ def _class_expression(shift: Record) -> str:
     return said
 
 
-def _scale(values: list[float]) -> alt.Scale:
+def _scale(values: list[float | int]) -> alt.Scale:
     room = 0.04 * (max(values) - min(values)) or 1.0
     return alt.Scale(domain=[min(values) - room, max(values) + room], nice=False)
 
