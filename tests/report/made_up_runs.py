@@ -147,6 +147,11 @@ def summary_of_gusty() -> dict[str, Any]:
     }
 
 
+def without_evidence(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary as runs before 0.2 left it: without diagnostics, distances and noise."""
+    return {name: part for name, part in summary.items() if name not in ("diagnostics", "shift", "penalty_noise")}
+
+
 def training_lines(
     behaviors: Sequence[str], finals: Mapping[str, Sequence[float]], steps: int = 6000
 ) -> list[dict[str, Any]]:

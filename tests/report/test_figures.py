@@ -48,7 +48,9 @@ def test_unlogged_errors_have_a_dot_an_interval_and_a_floor_for_each() -> None:
 
 
 def test_labels_of_large_errors_stand_on_the_left_of_their_interval() -> None:
-    sides = {(row["error"], row["side"]) for row in rows(figures.errors(summary_of_gusty(), "unlogged")) if "side" in row}
+    sides = {
+        (row["error"], row["side"]) for row in rows(figures.errors(summary_of_gusty(), "unlogged")) if "side" in row
+    }
     assert (2.95, "left") in sides
     assert (0.25, "right") in sides
 

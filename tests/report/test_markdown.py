@@ -22,14 +22,21 @@ def test_the_verdict_the_tables_and_the_figures(
     out = tmp_path / "my reports" / "gusty.md"
     code, said, err = call("report", write_run(summary_of_gusty()), "--format", "md", "--out", out, "--json")
     assert (code, strict_json(said)["page"]) == (0, str(out)), err
-    assert len(strict_json(said)["figures"]) == 14
+    assert len(strict_json(said)["figures"]) == 2 * 24
     text = out.read_text(encoding="utf-8")
     assert text.startswith("# gusty-pendulum\n\n40,960 records · 412 episodes")
     assert "**The penalty helps.** The penalized model holds" in text
     assert "| leans with the gust | 2.95 (2.80 to 3.13) | 1.04 (0.988 to 1.10) | 1.88 (1.79 to 1.99) | 1.00 |" in text
+    for words in (
+        "*Squared error after so many steps, in units of the one-step change*",
+        "### leans with the gust",
+        "## Where the behaviors go",
+        "The hardest for ERM is “ignores the gust”",
+    ):
+        assert words in text, words
     assert "```\nworldrex run --task gusty-pendulum\n```" in text
     linked = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(linked) == 14
+    assert len(linked) == 2 * 24
     assert all((out.parent / unquote(place)).is_file() for place in linked)
     assert not re.search(r"\n{3,}|[ \t]+$", text, re.MULTILINE)
 

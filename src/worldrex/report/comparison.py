@@ -48,14 +48,14 @@ def comparison_of(runs: Sequence[Run]) -> Section:
     panels = (*_panel(compared, "left-out"), *_panel(compared, "unlogged"))
     words = (
         "The worst risk on a behavior left out of training, by which the weight is chosen, and the worst error under behaviors "
-        "that nobody logged, by which it is judged: for ERM, and for the penalized model, the candidate where ERM was chosen. Errors are "
-        "in variances of each run’s own outputs, so that only runs on the same data share a scale.",
+        "that nobody logged, by which it is judged: for ERM, and for the penalized model, the candidate where ERM was chosen. "
+        "Errors are in variances of each run’s own outputs, so that only runs on the same data share a scale.",
     )
     keys = (
         Key("erm", "ERM", MODEL_STYLES["erm"], "no penalty"),
         Key("penalized", "penalized", MODEL_STYLES["penalized"], "best weight above 0"),
     )
-    return Section("comparison", "Side by side", words, _reading(compared), panels, keys, tables=(table,))
+    return Section("comparison", "Side by side", words, _reading(compared), panels, keys, tables=(table,), wide=True)
 
 
 def _compared(name: str, run: Run) -> _Compared:

@@ -136,7 +136,11 @@ def _percent(part: Record) -> Record:
 
 
 def _over_steps(
-    lines: Mapping[str, tuple[str, Record]], steps: Sequence[int], axis: Extent, what: str, wanted: float | int | None = None
+    lines: Mapping[str, tuple[str, Record]],
+    steps: Sequence[int],
+    axis: Extent,
+    what: str,
+    wanted: float | int | None = None,
 ) -> alt.LayerChart:
     points: list[dict[str, Any]] = []
     for key, (name, part) in lines.items():

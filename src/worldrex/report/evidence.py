@@ -226,8 +226,8 @@ def noise(summary: Record, name: str) -> list[Section]:
     figures = () if chart is None else (Figure(f"{name}-noise", chart, "Share of noise in the plain penalty", said),)
     words = (
         "The plain variance of a mini-batch’s risks is the variance of the true risks, which the penalty is for, and the chance "
-        "of sampling. Good: a small share at the batch of this fit. Bad: most of it, for then a plain penalty flattens noise; the "
-        "debiased one, the default, takes it out, but pays with a noisier gradient. The band is the interval over episodes.",
+        "of sampling. Good: a small share at the batch of this fit. Bad: most of it, for then a plain penalty flattens noise; "
+        "the debiased one, the default, takes it out, but pays with a noisier gradient. The band is the interval over episodes.",
     )
     keys = _model_keys([model for model in compared if told.get(model.key)])
     panels = (Panels(figures),) if figures else ()

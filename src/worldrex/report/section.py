@@ -66,6 +66,8 @@ class Section:
     folded: tuple[Table, ...] = ()
     beside: bool = False
     """Whether the tables stand beside the figure."""
+    wide: bool = False
+    """Whether all of it is as wide as the page, the tables before the figures."""
 
     @property
     def figures(self) -> tuple[Figure, ...]:
