@@ -106,6 +106,6 @@
       await draw(place);
       await new Promise((done) => setTimeout(done));
     }
-    document.documentElement.dataset.ready = "yes";
+    document.documentElement.dataset.ready = performance.now();
   })();
 })();
