@@ -27,7 +27,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from playwright.sync_api import Page, sync_playwright
-
 from tests.report.made_up_runs import summary_of_many, write_folder
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -63,7 +62,9 @@ def main() -> None:
             for name, value in opened(browser.new_page(), out).items():
                 found.setdefault(name, []).append(value)
             browser.close()
-    print(f"{arguments.behaviors} behaviors, {len(weights)} weights, {arguments.seeds} seeds; {arguments.rounds} rounds\n")
+    print(
+        f"{arguments.behaviors} behaviors, {len(weights)} weights, {arguments.seeds} seeds; {arguments.rounds} rounds\n"
+    )
     print("| what | median [least, most] |\n|---|---|")
     for name, values in found.items():
         print(f"| {name} | {statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}] |")
