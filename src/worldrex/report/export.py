@@ -62,7 +62,7 @@ def light_spec(figure: Figure, keys: Sequence[Key]) -> dict[str, Any]:
     spec |= {"width": _WIDTH, "background": "white", "padding": 8}
     spec["config"] |= {"font": _FONT, "background": "white", "padding": 8}
     if figure.title:
-        spec["title"] = {"text": figure.title, "anchor": "start", "fontSize": 13}
+        spec["title"] = {"text": figure.caption, "anchor": "start", "fontSize": 13}
     if not _labelled(spec, keys):
         names = {key.key: key.name + (f" ({key.description})" if key.description else "") for key in keys}
         _give_legend(spec, names)
@@ -95,6 +95,7 @@ def _give_legend(spec: dict[str, Any], names: Mapping[str, str]) -> None:
         "labelLimit": 300,
         "labelFontSize": 12,
         "symbolSize": 80,
+        "symbolOpacity": 1,
         "symbolStrokeWidth": 2,
         # JSON strings are literals of the expression language, too: a name stays text.
         "labelExpr": f"{json.dumps(names)}[datum.label]",
