@@ -29,8 +29,12 @@ from worldrex.evaluation import (
     Selection,
     action_slope,
     crossval,
+    errors_on_map,
     output_scale,
+    penalty_noise,
     score,
+    score_records,
+    shift_map,
     verdict,
 )
 from worldrex.runs import RunFolder
@@ -177,7 +181,7 @@ def fit_models(job: Job, logged: Transitions, table: CrossvalTable) -> dict[str,
 def score_models(
     job: Job, logged: Transitions, unlogged: Transitions | None, table: CrossvalTable, models: dict[str, WorldModel]
 ) -> dict[str, Any]:
-    """Errors under the unlogged behaviors and on held-out episodes, the slope in the action, and the verdict.
+    """Errors under the unlogged behaviors and on held-out episodes, where these lie, the slope in the action, the verdict.
 
     ERM and the penalized model are diagnosed in full; the latter goes by the name "chosen" where it was chosen.
     """
@@ -196,6 +200,10 @@ def score_models(
         on_logged = scored(logged.rows(held_out))
         on_unlogged = scored(unlogged) if unlogged is not None else {}
         slope = _slopes(task, unlogged, scale, models) if task and unlogged is not None else None
+        compared = {name: models[name] for name in diagnosed}
+        placed = shift_map(logged, unlogged, shown=held_out, seed=job.fit.seed)
+        shift = placed.to_json() | errors_on_map(placed, compared, logged, unlogged, scale)
+        noise = _penalty_noise(job, logged, held_out, scale, compared)
     diagnostics = {name: entry.pop("diagnostics") for name, entry in (on_unlogged | on_logged).items()}
     crossval_json = table.to_json()
     candidate = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
@@ -212,12 +220,29 @@ def score_models(
         "unlogged": on_unlogged,
         "logged": on_logged,
         "diagnostics": diagnostics,
+        "shift": shift,
+        "penalty_noise": noise,
         "slope": slope,
         "compile_seconds": {
             "crossval": table.compile_seconds,
             "fit": (job.folder.kept("fit") or {}).get("compile_seconds"),
         },
     }
+
+
+def _penalty_noise(
+    job: Job, logged: Transitions, held_out: np.ndarray, scale: np.ndarray, models: dict[str, WorldModel]
+) -> dict[str, Any] | None:
+    """What a batch of the fit shows of the plain penalty; None where episodes of one behavior only are held out."""
+    behavior, episode = logged.behavior[held_out], logged.episode[held_out]
+    if len(np.unique(behavior)) < 2:
+        return None
+    told = {}
+    for name, model in models.items():
+        scores = score_records(model, logged, scale, held_out)
+        losses = scores.squared if job.fit.loss == "squared" else scores.nll
+        told[name] = dataclasses.asdict(penalty_noise(losses, behavior, episode, job.fit.batch, seed=job.fit.seed))
+    return told
 
 
 def _slopes(task: tasks.Task, data: Transitions, scale: np.ndarray, models: dict[str, WorldModel]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from worldrex.evaluation.open_loop import OpenLoop, open_loop
 from worldrex.evaluation.penalty_noise import PenaltyNoise, penalty_noise
 from worldrex.evaluation.record_scores import RecordScores, score_records
 from worldrex.evaluation.selection import ERM, Choice, LeftOut, Pairs, Selection, WeightRow, Worst, select
-from worldrex.evaluation.shift import ShiftMap, shift_map
+from worldrex.evaluation.shift import ShiftMap, errors_on_map, shift_map
 from worldrex.evaluation.spread import Spread, Trained
 from worldrex.evaluation.statistics import Estimate, Interquartile, interquartile_mean
 from worldrex.evaluation.uncertainty import Sparsification, rank_correlation, sparsification
@@ -34,6 +34,7 @@ __all__ = [
     "Worst",
     "action_slope",
     "crossval",
+    "errors_on_map",
     "interquartile_mean",
     "open_loop",
     "output_scale",
