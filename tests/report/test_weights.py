@@ -65,7 +65,7 @@ def test_one_penalty_and_folders_of_before_have_no_figure_of_penalties() -> None
 
 
 def test_each_left_out_behavior_has_its_distance_beside_its_risks() -> None:
-    table = weights.folds(summary_of_gusty())
+    table = weights.folds(SUMMARY_PARTS | summary_of_gusty())
     assert table is not None
     assert table.columns == (
         "behavior",

@@ -55,7 +55,8 @@ def spread(summary: Record) -> str:
     if None in shares:
         return ""
     erm, least = (said(100 * share, digits=2) for share in shares if share is not None)
-    return f"Their spread is {erm} % of their mean without the penalty, and {least} % at weight {said_weight(part.get('weight'))}."
+    at = said_weight(part.get("weight"))
+    return f"Their spread is {erm} % of their mean without the penalty, and {least} % at weight {at}."
 
 
 def pairs(summary: Record) -> str:
