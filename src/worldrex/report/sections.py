@@ -113,9 +113,9 @@ def compared_weights(summary: Record, name: str) -> list[Section]:
         )  # fmt: skip
     if folds := weights.folds(summary):
         words = (
-            "The risk on each behavior when it is left out. Good: the penalized model is better where ERM is worst; that it is worse "
-            "on easy ones, where ERM’s shortcut pays, is the price. Bad: a behavior that is hard for both and lies far from the "
-            "rest, for then the log does not tell enough.",
+            "The risk on each behavior when it is left out. Good: the penalized model is better where ERM is worst; that it is "
+            "worse on easy ones, where ERM’s shortcut pays, is the price. Bad: a behavior that is hard for both and lies far "
+            "from the rest, for then the log does not tell enough.",
         )
         said = " ".join(filter(None, (readings.left_out(summary), readings.pairs(summary))))
         found.append(Section("folds", "Each behavior when it is left out", words, said, tables=(folds,)))
