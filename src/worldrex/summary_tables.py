@@ -49,7 +49,9 @@ def weights_table(selection: Selection) -> Table:
 def folds_table(selection: Selection, distance: dict[str, float]) -> Table:
     """Each behavior left out: how far it is from the rest, and its risk under ERM and at the best weight."""
     best = selection.best
-    table = _table("left out", "distance to the rest", "ERM", *([f"weight {best.weight:g}"] if best else []))
+    several = len({row.penalty for row in selection.weights[1:]}) > 1
+    heads = [f"{best.penalty if several else 'weight'} {best.weight:g}"] if best else []
+    table = _table("left out", "distance to the rest", "ERM", *heads)
     for behavior, erm in selection.erm.folds.items():
         penalized = [_with_interval(best.folds[behavior])] if best else []
         table.add_row(_name(behavior), f"{distance[behavior]:.2f}", _with_interval(erm), *penalized)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from worldrex.evaluation import ERM, Choice, CrossvalTable, LeftOut, Selection, Trained, WeightRow, select
+from worldrex.evaluation import ERM, Choice, CrossvalTable, LeftOut, Selection, Trained, WeightRow, select, verdict
 from worldrex.evaluation.selection import compare_pairs, drawn_risks
 
 # What was measured before the design: left-out risk by weight (rows) and fold (columns).
@@ -140,6 +140,25 @@ def test_the_smallest_weight_within_one_standard_error_of_the_best(behind: float
     selection = select([*CHOICES[:3], CHOICES[-1]], folds, [])
     assert (selection.candidate, selection.chosen) == (candidate, candidate)
     assert [row.worst.value for row in selection.weights].index(min(row.worst.value for row in selection.weights)) == 3
+
+
+def test_a_smaller_weight_that_does_not_pay_is_no_candidate():
+    """Weight 10 is within one standard error of 100, since one seed of 100 failed; but it is worse than ERM."""
+    risks = np.array([[1.0, 0.1], [1.02, 0.1], [0.95, 0.1]])
+    folds = left_out(risks, names="ab", spread=0.0, seeds=(1, 1, 1))
+    folds[0].sums[2] *= np.array([0.85, 1.0, 1.15])[:, None]
+    selection = select([ERM, Choice("variance", 10.0), Choice("variance", 100.0)], folds, [])
+    assert (selection.candidate, selection.chosen) == (100.0, 0.0)
+    assert verdict(selection, {}).kind == "cannot tell"
+
+
+def test_a_smaller_weight_that_pays_is_chosen_where_the_best_may_be_chance():
+    risks = np.array([[1.0, 0.1], [0.9, 0.1], [0.89, 0.1]])
+    folds = left_out(risks, names="ab", spread=0.0, seeds=(1, 1, 1))
+    folds[0].sums[2] *= np.array([0.6, 1.0, 1.4])[:, None]
+    selection = select([ERM, Choice("variance", 10.0), Choice("variance", 100.0)], folds, [])
+    assert selection.weights[2].gain.low < 0
+    assert (selection.candidate, selection.chosen) == (10.0, 10.0)
 
 
 def test_one_standard_error_is_that_of_the_paired_difference():

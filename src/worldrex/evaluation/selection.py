@@ -83,7 +83,7 @@ class Selection:
     chosen: float
     """The weight to use; 0 where no penalty pays."""
     candidate: float | None
-    """The best weight above 0, whether chosen or not; None where none could be compared."""
+    """The weight chosen, or else the best above 0; None where none could be compared."""
     spread: Spread | None = None
     """How far apart the risks of the behaviors trained on stay."""
     pairs: Pairs | None = None
@@ -150,9 +150,9 @@ def rule_of(comparisons: int) -> str:
     """The rule of the choice, in words."""
     at_once = f", for all {comparisons} comparisons at once" if comparisons > 1 else ""
     return (
-        "the penalty and weight with the smallest worst left-out risk, or the smallest weight of that penalty within one "
-        "standard error of it (paired), if it beats ERM's by at least 2 % and by more than chance (95 % interval over "
-        f"episodes and seeds, paired{at_once}); else ERM"
+        "of the penalty with the smallest worst left-out risk the smallest weight within one standard error of it (paired) "
+        "that beats ERM's by at least 2 % and by more than chance (95 % interval over episodes and seeds, paired"
+        f"{at_once}); if there is none, ERM"
     )
 
 
@@ -164,7 +164,8 @@ def select(
     The mean over the folds would choose ERM just where it is wrong: the pooled log's shortcut pays on most folds and
     fails on the one that differs. The bootstrap draws episodes and seeds, the same ones for every choice, so that the
     gains are paired; their intervals hold simultaneously, since the best of many would gain by chance. Of a penalty's
-    weights that do as well within one standard error of their difference, the smallest is taken (Breiman et al. 1984).
+    weights that pay, and do as well as the best within one standard error of their difference, the smallest is taken
+    (Breiman et al. 1984).
 
     **Arguments:** the `choices`, ERM first and each penalty's weights ascending; `left_out` for each fold; risks of the
     behaviors `trained` on.
@@ -193,17 +194,17 @@ def select(
         return Selection(rule, rows, choices[0].penalty, 0.0, None)
     best = 1 + int(worst[1:].argmin())
     behind = (worst_draws - worst_draws[:, best : best + 1]).std(0)
-    candidate = next(
+    near = [
         place
         for place in range(1, len(choices))
         if choices[place].penalty == choices[best].penalty and worst[place] - worst[best] <= behind[place]
-    )
-    gain = rows[candidate].gain
-    pays = gain.low > 0 and gain.value >= LEAST_GAIN * worst[0]
+    ]
+    paying = [place for place in near if gains[place].low > 0 and gains[place].value >= LEAST_GAIN * worst[0]]
+    candidate = paying[0] if paying else best
     penalty, weight = choices[candidate]
     last = max(place for place, choice in enumerate(choices) if choice.penalty == penalty)
     spread = spread_of(trained, [0, *range(candidate, last + 1)], [choice.weight for choice in choices], seed=seed)
-    return Selection(rule, rows, penalty, weight if pays else 0.0, weight, spread)
+    return Selection(rule, rows, penalty, weight if paying else 0.0, weight, spread)
 
 
 def drawn_risks(left_out: Sequence[LeftOut], *, seed: int = 0) -> Drawn:
