@@ -1,5 +1,6 @@
 """The page in a real browser: Chromium without a window, driven by Playwright, judged by axe-core."""
 
+import itertools
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -197,6 +198,14 @@ def test_the_switch_gives_the_colors_of_the_map_another_meaning(show: Callable[.
     page.get_by_label("squared error, ERM").check(force=True)
     page.wait_for_function(f"{colors}.includes('--ramp4')")
     assert "--green" not in page.evaluate(colors)
+    errors = [
+        page.locator("#run1-shift .mark-symbol path").evaluate_all(
+            f"(paths) => paths.filter((path) => ({painted})(path).includes('--ramp{step}'))"
+            ".map((path) => path.__data__.datum.squared_error_erm)"
+        )
+        for step in range(5)
+    ]
+    assert all(max(less) < min(more) for less, more in itertools.pairwise(errors))
     assert points.count() == 7 * 60
     assert legend.count() == 1
     assert legend.locator("button").count() == 5
