@@ -21,7 +21,7 @@ from worldrex.commands.training_flags import (
 )
 from worldrex.data import load
 from worldrex.dynamics import forget, longest_episode, require_fitting
-from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable, verdict
+from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable, shift_map, verdict
 from worldrex.event_files import EventFiles
 from worldrex.runs import open_run, write_json
 from worldrex.stages import checkpoints, log_weights
@@ -73,6 +73,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         summary = {
             "format": 1, "kind": "crossval", "task": command.paths[0].stem, "seed": config.seed,
             "command": shlex.join(["worldrex", *sys.argv[1:]]), "verdict": dataclasses.asdict(found), **table.to_json(),
+            "shift": shift_map(data, seed=config.seed).to_json(),
         }  # fmt: skip
         write_json(folder.path / "summary.json", summary)
         forget(folder.path / "checkpoint")
