@@ -12,6 +12,7 @@ import numpy as np
 from worldrex.data.findings import damaged, quote
 from worldrex.data.readers.folders import natural
 from worldrex.data.readers.hdf5_chunks import require_whole
+from worldrex.data.readers.hdf5_heaps import require_ending_heaps
 from worldrex.data.readers.hdf5_texts import longest_text
 from worldrex.data.readers.limits import require_room
 from worldrex.data.transitions import DataError
@@ -142,6 +143,7 @@ class Hdf5File:
 def open_hdf5(path: Path) -> Iterator[Hdf5File]:
     """The file, open for reading. Whatever its library raises within the block becomes one DataError."""
     try:
+        require_ending_heaps(path)
         with h5py.File(path, "r", locking=False) as file:
             yield Hdf5File(file, path)
     except DataError:
