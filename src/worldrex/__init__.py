@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from worldrex.dynamics import FitConfig, Prediction, WorldModel, fit, load_model
     from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
+    from worldrex.policy import Policy, load_policy
 
     __version__: str
 
@@ -35,6 +36,7 @@ __all__ = [
     "LabelConfig",
     "Labeling",
     "LoadOptions",
+    "Policy",
     "Prediction",
     "Transitions",
     "WorldModel",
@@ -45,6 +47,7 @@ __all__ = [
     "label",
     "load",
     "load_model",
+    "load_policy",
     "risk",
     "tasks",
 ]
@@ -64,6 +67,7 @@ _ROOMS = {
     ),
     "worldrex.dynamics": ("FitConfig", "Prediction", "WorldModel", "fit", "load_model"),
     "worldrex.evaluation": ("CrossvalConfig", "CrossvalTable", "crossval"),
+    "worldrex.policy": ("Policy", "load_policy"),
 }
 
 

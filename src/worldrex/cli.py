@@ -33,6 +33,7 @@ USER_ERRORS = {
     "worldrex.tasks": ("TaskError",),
     "worldrex.risk": ("RiskError",),
     "worldrex.dynamics": ("ModelError", "TrainingError"),
+    "worldrex.policy": ("PolicyError",),
     "worldrex.report": ("ReportError",),
 }
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

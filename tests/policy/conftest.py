@@ -1,0 +1,1 @@
+from tests.dynamics.conftest import compile_once as compile_once
