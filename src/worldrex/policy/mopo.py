@@ -1,0 +1,99 @@
+"""Learn policies inside world models (MOPO): one, or several that differ in pessimism, seed and model as one program."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float32
+
+from worldrex.data import Transitions, require_valid
+from worldrex.dynamics import WorldModel, first_of_episode, longest_episode
+from worldrex.policy.learning import Learned, Progress, learn
+from worldrex.policy.policy import Policy, PolicyError, Scales
+from worldrex.policy.programs import Setting
+from worldrex.policy.replay import Batch
+from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
+from worldrex.policy.worlds import World, world_of
+
+
+def optimize(
+    model: WorldModel, data: Transitions, config: MOPOConfig | None = None, *,
+    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None, **more: Any,
+) -> Policy:  # fmt: skip
+    """Learn a policy inside the model, pessimistic where the model does not know (MOPO).
+
+    **Arguments:**
+
+    - `model`: where the rollouts take place.
+    - `data`: the log; rollouts branch off from its observations.
+    - `config`: pessimism, rollouts and updates.
+    - `report`, `tick` and what else `learn` takes: `checkpoint`, ...
+
+    **Returns:** the `Policy`. **Raises:** `DataError`, `PolicyError` for what cannot be used, `TrainingError`.
+
+    Source: Yu et al. 2020, arXiv 2005.13239, algorithm 2.
+    """
+    config = config or MOPOConfig()
+    runs = [PolicyRun(config.pessimism, config.seed)]
+    return optimize_runs([model], data, runs, config, report=report, tick=tick, **more).policies[0]
+
+
+def optimize_runs(
+    models: Sequence[WorldModel], data: Transitions, runs: Sequence[PolicyRun], config: MOPOConfig, *,
+    report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None, **more: Any,
+) -> Learned:  # fmt: skip
+    """A policy for each run, all as one program: several seeds, pessimism values and models of the same shape."""
+    require_learnable(config)
+    require_valid(data)
+    worlds = [world_of(model, data, uncertainty=config.uncertainty, margin=config.margin) for model in models]
+    if len({(jax.tree.structure(w), tuple(x.shape for x in jax.tree.leaves(w))) for w in worlds}) > 1:
+        raise PolicyError("the models differ in their size, features or termination: learn in each by itself.")
+    low, high = action_bounds(data, config)
+    std = data.obs.std(0, dtype=np.float64)
+    scales = Scales(
+        data.obs.mean(0, dtype=np.float64).astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32), low, high
+    )
+    log = Batch(
+        scales.standardized(data.obs), np.clip(scales.to_unit(data.action), -1, 1), data.reward,
+        scales.standardized(data.next_obs), data.terminated.astype(np.float32),
+    )  # fmt: skip
+    setting = Setting(
+        stacked(worlds),
+        scales,
+        jax.tree.map(jnp.asarray, log),
+        data.obs,
+        data.obs[np.unique(first_of_episode(data.episode))],
+    )
+    return learn(setting, runs, config, longest_episode(data.episode), report=report, tick=tick, **more)
+
+
+def action_bounds(
+    data: Transitions, config: MOPOConfig
+) -> tuple[Float32[np.ndarray, " act"], Float32[np.ndarray, " act"]]:
+    """Least and greatest action: those given, else those in the log.
+
+    **Raises:** `PolicyError` where they are not a range, or the log's actions are outside.
+    """
+    width = data.action.shape[1]
+    bounds = []
+    for name, found in (("action_low", data.action.min(0)), ("action_high", data.action.max(0))):
+        given = getattr(config, name)
+        if given is not None and len(given) not in (1, width):
+            raise PolicyError(f"{name} has {len(given)} numbers; give one, or one for each of the {width} components.")
+        bounds.append(found if given is None else np.broadcast_to(np.asarray(given, np.float32), width))
+    low, high = bounds
+    if not (low < high).all():
+        raise PolicyError(
+            f"actions go from {low.tolist()} to {high.tolist()}: nothing to choose in some component. Give the action space by "
+            "action_low and action_high."
+        )
+    return low.astype(np.float32), high.astype(np.float32)
+
+
+def stacked(worlds: Sequence[World]) -> World:
+    """Worlds of the same shapes as one with a leading axis on each array."""
+    # XLA would simplify the choice among one, and round otherwise than in company.
+    worlds = [*worlds, *worlds] if len(worlds) == 1 else worlds
+    return jax.tree.map(lambda *x: jnp.stack([jnp.asarray(y) for y in x]), *worlds)
