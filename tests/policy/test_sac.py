@@ -44,15 +44,15 @@ def test_the_target_of_the_critics_is_the_soft_bellman_target():
     state, batch = state_of(config), batch_of()
     state = state._replace(target=jax.tree.map(lambda x: x + 0.1, state.critics), log_temperature=jnp.float32(-1.0))
     batch = batch._replace(terminated=jnp.arange(CONFIG.batch, dtype=jnp.float32) % 2)
-    for_action, for_next = jax.random.split(jax.random.key(5))
+    noise, next_noise = jax.random.normal(jax.random.key(5), (2, *batch.action.shape))
     told = apply_actor(state.actor, batch.next_obs)
-    after, log_prob = squashed(told, jax.random.normal(for_next, batch.action.shape))
+    after, log_prob = squashed(told, next_noise)
     future = apply_critics(state.target, batch.next_obs, after).min(0) - np.exp(-1.0) * log_prob
     target = batch.reward + 0.99 * (1 - batch.terminated) * future
     errors = apply_critics(state.critics, batch.obs, batch.action) - target[None]
     _, info = step(state, batch, config, key=jax.random.key(5))
     assert info.critic_loss == pytest.approx(float(jnp.square(errors).mean()), rel=1e-4)
-    own = squashed(apply_actor(state.actor, batch.obs), jax.random.normal(for_action, batch.action.shape))[1]
+    own = squashed(apply_actor(state.actor, batch.obs), noise)[1]
     assert info.entropy == pytest.approx(-float(own.mean()), rel=1e-4)
     assert info.temperature == pytest.approx(np.exp(-1.0), rel=1e-5)
 

@@ -1,5 +1,25 @@
-"""Policies that are learned inside a world model: soft actor-critic, MOPO, and behavior cloning beside them."""
+"""Policies that are learned inside a world model: soft actor-critic and MOPO."""
 
+from worldrex.policy.learning import Learned, Progress
+from worldrex.policy.mopo import optimize, optimize_runs, setting_of
 from worldrex.policy.policy import Policy, PolicyError, Scales, load_policy
+from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
+from worldrex.policy.worlds import Outcome, World, world_of
 
-__all__ = ["Policy", "PolicyError", "Scales", "load_policy"]
+__all__ = [
+    "Learned",
+    "MOPOConfig",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "PolicyRun",
+    "Progress",
+    "Scales",
+    "World",
+    "load_policy",
+    "optimize",
+    "optimize_runs",
+    "require_learnable",
+    "setting_of",
+    "world_of",
+]

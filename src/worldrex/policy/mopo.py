@@ -47,26 +47,30 @@ def optimize_runs(
     """A policy for each run, all as one program: several seeds, pessimism values and models of the same shape."""
     require_learnable(config)
     require_valid(data)
+    return learn(
+        setting_of(models, data, config), runs, config, longest_episode(data.episode), report=report, tick=tick, **more
+    )
+
+
+def setting_of(models: Sequence[WorldModel], data: Transitions, config: MOPOConfig) -> Setting:
+    """What policies learn from.
+
+    **Raises:** `PolicyError` for models that differ in more than their numbers, or that do not fit the log or the actions.
+    """
     worlds = [world_of(model, data, uncertainty=config.uncertainty, margin=config.margin) for model in models]
-    if len({(jax.tree.structure(w), tuple(x.shape for x in jax.tree.leaves(w))) for w in worlds}) > 1:
+    if len({(jax.tree.structure(world), tuple(x.shape for x in jax.tree.leaves(world))) for world in worlds}) > 1:
         raise PolicyError("the models differ in their size, features or termination: learn in each by itself.")
     low, high = action_bounds(data, config)
     std = data.obs.std(0, dtype=np.float64)
     scales = Scales(
-        data.obs.mean(0, dtype=np.float64).astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32), low, high
+        data.obs.mean(0, dtype=np.float64).astype(np.float32), np.where(std > 0, std, 1).astype(np.float32), low, high
     )
-    log = Batch(
+    columns = (
         scales.standardized(data.obs), np.clip(scales.to_unit(data.action), -1, 1), data.reward,
         scales.standardized(data.next_obs), data.terminated.astype(np.float32),
     )  # fmt: skip
-    setting = Setting(
-        stacked(worlds),
-        scales,
-        jax.tree.map(jnp.asarray, log),
-        data.obs,
-        data.obs[np.unique(first_of_episode(data.episode))],
-    )
-    return learn(setting, runs, config, longest_episode(data.episode), report=report, tick=tick, **more)
+    first = data.obs[np.unique(first_of_episode(data.episode))]
+    return Setting(stacked(worlds), scales, Batch(*map(jnp.asarray, columns)), data.obs, first)
 
 
 def action_bounds(

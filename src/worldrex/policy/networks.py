@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Layer = tuple[Float[Array, "*lead in out"], Float[Array, "*lead out"]]
@@ -37,19 +38,19 @@ class Gaussian(NamedTuple):
 
 
 def init_actor(obs_dims: int, action_dims: int, hidden: tuple[int, ...], *, key: PRNGKeyArray) -> Actor:
-    """A fresh actor."""
-    *trunk, mean, log_std = jax.random.split(key, len(hidden) + 2)
-    return Actor(_trunk(obs_dims, hidden, trunk), *(_layer(hidden[-1], action_dims, key=k) for k in (mean, log_std)))
+    """A fresh actor: weights and biases uniform in +-1/sqrt(fan_in), PyTorch's default, which other SACs start from."""
+    *trunk, mean, log_std = _layers((obs_dims, *hidden), (action_dims, action_dims), key=key)
+    return Actor(tuple(trunk), mean, log_std)
 
 
 def init_critics(
     critics: int, obs_dims: int, action_dims: int, hidden: tuple[int, ...], *, key: PRNGKeyArray
 ) -> Critics:
-    """Fresh critics, each from a key of its own."""
+    """Fresh critics, each from a key of its own; weights and biases as the actor's."""
 
     def one(key: PRNGKeyArray) -> Critics:
-        *trunk, value = jax.random.split(key, len(hidden) + 1)
-        return Critics(_trunk(obs_dims + action_dims, hidden, trunk), _layer(hidden[-1], 1, key=value))
+        *trunk, value = _layers((obs_dims + action_dims, *hidden), (1,), key=key)
+        return Critics(tuple(trunk), value)
 
     return jax.vmap(one)(jax.random.split(key, critics))
 
@@ -75,9 +76,7 @@ def apply_critics(
             hidden = jax.nn.relu(hidden @ weight + bias[None])
         return (hidden @ critic.value[0] + critic.value[1][None])[:, 0]
 
-    count = critics.value[1].shape[0]
-    # One by one: on a CPU, faster than products with a leading axis.
-    return jnp.stack([one(jax.tree.map(lambda x, number=number: x[number], critics)) for number in range(count)])
+    return jax.vmap(one)(critics)
 
 
 def squashed(
@@ -97,14 +96,13 @@ def squashed(
     return jnp.tanh(before), density.sum(-1)
 
 
-def _trunk(inputs: int, hidden: tuple[int, ...], keys: list[PRNGKeyArray]) -> tuple[Layer, ...]:
-    sizes = pairwise((inputs, *hidden))
-    return tuple(_layer(*size, key=key) for size, key in zip(sizes, keys, strict=True))
-
-
-def _layer(fan_in: int, fan_out: int, *, key: PRNGKeyArray) -> Layer:
-    """Uniform in +-1/sqrt(fan_in), bias included: PyTorch's default, which other SACs start from."""
-    for_weight, for_bias = jax.random.split(key)
-    bound = 1 / math.sqrt(fan_in)
-    weight = jax.random.uniform(for_weight, (fan_in, fan_out), minval=-bound, maxval=bound)
-    return weight, jax.random.uniform(for_bias, (fan_out,), minval=-bound, maxval=bound)
+def _layers(sizes: tuple[int, ...], heads: tuple[int, ...], *, key: PRNGKeyArray) -> list[Layer]:
+    """Hidden layers of these sizes, and heads on the last one; from one draw, since each is a program of its own to compile."""
+    shapes = [*pairwise(sizes), *((sizes[-1], head) for head in heads)]
+    counts = [(fan_in + 1) * fan_out for fan_in, fan_out in shapes]
+    drawn = jnp.split(jax.random.uniform(key, (sum(counts),), minval=-1.0), np.cumsum(counts)[:-1])
+    layers = []
+    for (fan_in, fan_out), values in zip(shapes, drawn, strict=True):
+        values = values / math.sqrt(fan_in)
+        layers.append((values[fan_out:].reshape(fan_in, fan_out), values[:fan_out]))
+    return layers

@@ -93,14 +93,12 @@ def step(state: SACState, batch: Batch, config: SACConfig, *, key: PRNGKeyArray)
     Source: Haarnoja et al. 2018, arXiv 1812.05905, equations 5 to 9 and 17 to 18; N critics as in Chen et al. 2021,
     arXiv 2101.05982, without its subsets.
     """
-    for_action, for_next = jax.random.split(key)
     target_entropy = -batch.action.shape[-1] if config.target_entropy is None else config.target_entropy
     alpha = jnp.exp(state.log_temperature)
-    noise = jax.random.normal(for_action, batch.action.shape)
+    # One draw for both: each is a program of its own to compile.
+    noise, next_noise = jax.random.normal(key, (2, *batch.action.shape))
 
-    next_action, next_log_prob = squashed(
-        apply_actor(state.actor, batch.next_obs), jax.random.normal(for_next, batch.action.shape)
-    )
+    next_action, next_log_prob = squashed(apply_actor(state.actor, batch.next_obs), next_noise)
     future = apply_critics(state.target, batch.next_obs, next_action).min(0) - alpha * next_log_prob
     target = batch.reward + config.discount * (1 - batch.terminated) * future
 

@@ -1,8 +1,7 @@
 """Worlds to learn in: what answers an action with what comes next, and the model as one."""
 
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +28,7 @@ class Outcome(NamedTuple):
     """Whether the episode ends here for good."""
 
 
+@runtime_checkable
 class World(Protocol):
     """A pytree of arrays that answers actions; it may be traced, mapped and stacked."""
 
@@ -37,13 +37,17 @@ class World(Protocol):
         ...
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["networks", "normalizer", "low", "high"],
-    meta_fields=["features", "termination", "uncertainty"],
-)
+@jax.tree_util.register_static
 @dataclass(frozen=True)
-class EnsembleWorld:
+class Terms:
+    """What a compiled program knows of an ensemble: how its outputs are read, and what its uncertainty is."""
+
+    features: Features
+    termination: str
+    uncertainty: UncertaintyName
+
+
+class EnsembleWorld(NamedTuple):
     """A world model's elites as a world: each step of each rollout is drawn from an elite at random.
 
         next_obs, reward ~ N(mean_e, std_e^2),  e uniform;   then within [low, high], angles taken back into their turn
@@ -57,16 +61,21 @@ class EnsembleWorld:
     low: Float[Array | np.ndarray, " output"]
     """Least next_obs and reward."""
     high: Float[Array | np.ndarray, " output"]
-    features: Features
-    termination: str
-    uncertainty: UncertaintyName
+    terms: Terms
 
     def step(self, obs: Float[Array, "batch obs"], action: Float[Array, "batch act"], *, key: PRNGKeyArray) -> Outcome:
         """One step from each observation."""
         for_elite, for_noise, for_stop = jax.random.split(key, 3)
         elites = self.networks.mean[0].shape[0]
         model = WorldModel(
-            self.networks, self.normalizer, np.arange(elites), obs.shape[-1], (), {}, self.features, self.termination
+            self.networks,
+            self.normalizer,
+            np.arange(elites),
+            obs.shape[-1],
+            (),
+            {},
+            self.terms.features,
+            self.terms.termination,
         )
         told = model.predict(obs, action)
         means = jnp.concatenate([told.member_next_obs, told.member_reward[..., None]], -1)
@@ -77,19 +86,21 @@ class EnsembleWorld:
         bounded = jnp.where(
             jnp.isfinite(drawn), jnp.clip(self._wrapped(drawn), self.low[None], self.high[None]), jnp.nan
         )
-        rule = rule_of(self.termination)
+        rule = rule_of(self.terms.termination)
         if rule is not None:
-            terminated = rule.ends(drawn[:, :-1])
-        else:
+            terminated = jnp.asarray(rule.ends(drawn[:, :-1]))
+        elif self.networks.stop is not None:
             terminated = jax.random.uniform(for_stop, record.shape) < told.terminated
+        else:
+            terminated = jnp.zeros(record.shape, bool)
         scale = self.normalizer.output_std[None, None]
         return Outcome(
-            bounded[:, :-1], bounded[:, -1], MEASURES[self.uncertainty](means / scale, stds / scale), terminated
+            bounded[:, :-1], bounded[:, -1], MEASURES[self.terms.uncertainty](means / scale, stds / scale), terminated
         )
 
     def _wrapped(self, drawn: Float[Array, "batch output"]) -> Float[Array, "batch output"]:
         """Angles that went beyond their turn, within it again."""
-        for angle in self.features.angles or ():
+        for angle in self.terms.features.angles or ():
             middle = 0.5 * (self.low[angle] + self.high[angle])
             drawn = drawn.at[:, angle].set(middle + short_way(drawn[:, angle] - middle))
         return drawn
@@ -130,5 +141,5 @@ def world_of(model: WorldModel, data: Transitions, *, uncertainty: UncertaintyNa
         jax.tree.map(lambda x: jnp.asarray(x)[model.elites], model.networks),
         jax.tree.map(jnp.asarray, model.normalizer),
         jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32),
-        model.features, model.termination, uncertainty,
+        Terms(model.features, model.termination, uncertainty),
     )  # fmt: skip
