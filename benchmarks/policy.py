@@ -76,11 +76,13 @@ def main() -> None:
     for number, name in enumerate(MODELS):
         for pessimism in arguments.pessimism:
             chosen = [i for i, run in enumerate(runs) if (run.model, run.pessimism) == (number, pessimism)]
-            print(row(name, f"{pessimism:g}", found, chosen, task, arguments.episodes, f"{seconds:.0f} (all)"))
+            seeds = [runs[i].seed for i in chosen]
+            print(row(name, f"{pessimism:g}", found, chosen, seeds, task, arguments.episodes, f"{seconds:.0f} (all)"))
     every = list(range(len(in_simulator)))
-    print(row("the simulator", "-", best, every, task, arguments.episodes, f"{seconds_there:.0f}"))
+    print(row("the simulator", "-", best, every, arguments.seeds, task, arguments.episodes, f"{seconds_there:.0f}"))
     print(f"| doing nothing | - | {returns_of(None, task, arguments.episodes, 0):.1f} | - | - |")
     for behavior in worldrex.describe(data).behaviors:
+        assert behavior.mean_return is not None
         print(f"| logged: {behavior.name} | - | {behavior.mean_return:.1f} | - | - |")
     print(f"\ncompiling: {found.compile_seconds:.0f} and {best.compile_seconds:.0f} s; {config}")
 
@@ -103,9 +105,10 @@ def fitted(data: worldrex.Transitions, weight: float, folder: Path) -> worldrex.
 
 
 def row(
-    name: str, pessimism: str, found: Learned, chosen: list[int], task: tasks.Task, episodes: int, seconds: str
-) -> str:
-    real = [returns_of(found.policies[number], task, episodes, number) for number in chosen]
+    name: str, pessimism: str, found: Learned, chosen: list[int], seeds: list[int], task: tasks.Task, episodes: int,
+    seconds: str,
+) -> str:  # fmt: skip
+    real = [returns_of(found.policies[i], task, episodes, seed) for i, seed in zip(chosen, seeds, strict=True)]
     promised = [float(found.progress.model_return[number]) for number in chosen]
     return f"| {name} | {pessimism} | {spread(real)} | {spread(promised)} | {seconds} |"
 
@@ -113,7 +116,8 @@ def row(
 def returns_of(policy: worldrex.Policy | None, task: tasks.Task, episodes: int, seed: int) -> float:
     """Mean return of one episode each in as many real environments."""
     envs = task.make_env(episodes)
-    obs, _ = envs.reset(seed=1000 + seed)
+    # Environment i gets seed + i: other seeds, other episodes.
+    obs, _ = envs.reset(seed=1_000_000 + 10_000 * seed)
     total = np.zeros(episodes)
     for _ in range(task.episode_steps):
         action = np.zeros((episodes, 1)) if policy is None else np.asarray(policy.act(obs))

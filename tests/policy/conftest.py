@@ -1,4 +1,4 @@
-"""Programs are compiled quickly, and once for all that has the same shapes and settings: to compile takes far longer than to run."""
+"""Programs are compiled quickly, and once for all of the same shapes and settings: that takes far longer than to run them."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -128,13 +128,6 @@ def test_learning_interrupted_at_every_turn_is_the_same_to_the_bit(tmp_path: Pat
         assert same_bits(arrays(resumed, number), arrays(whole, number))
 
 
-def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path):
-    with pytest.raises(KeyboardInterrupt):
-        learned(RUNS[:1], checkpoint=tmp_path, checkpoint_seconds=0.0, tick=interrupted_at(20))
-    with pytest.raises(TrainingError, match="of a training of other shapes"):
-        learned(RUNS[:1], replace(CONFIG, hidden=(9,)), checkpoint=tmp_path)
-
-
 def test_progress_is_of_what_came_since_the_last_report():
     told: list[Progress] = []
     ticks: list[tuple[int, int]] = []

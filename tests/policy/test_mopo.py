@@ -6,7 +6,6 @@ import pytest
 from tests.policy.made_up import log_of, untrained
 from worldrex.dynamics import Features
 from worldrex.policy import MOPOConfig, PolicyError, require_learnable, setting_of
-from worldrex.policy.mopo import action_bounds
 
 CONFIG = MOPOConfig(hidden=(8,))
 
@@ -34,19 +33,6 @@ def test_a_constant_observation_is_not_divided_by_zero():
         column[:, 1] = 3
     setting = setting_of([untrained()], data, CONFIG)
     np.testing.assert_array_equal(setting.log.obs[:, 1], 0)
-
-
-def test_bounds_of_the_actions_are_those_given_else_those_in_the_log():
-    data = log_of(act=2)
-    low, high = action_bounds(data, CONFIG)
-    np.testing.assert_array_equal((low, high), (data.action.min(0), data.action.max(0)))
-    low, high = action_bounds(data, replace(CONFIG, action_low=(-3.0,), action_high=(4.0, 5.0)))
-    np.testing.assert_array_equal((low, high), ([-3, -3], [4, 5]))
-    with pytest.raises(PolicyError, match="action_low has 3 numbers; give one, or one for each of the 2 components"):
-        action_bounds(data, replace(CONFIG, action_low=(-3.0, -3.0, -3.0)))
-    data.action[:, 1] = 0.5
-    with pytest.raises(PolicyError, match="nothing to choose in some component. Give the action space"):
-        action_bounds(data, CONFIG)
 
 
 def test_models_that_differ_in_more_than_their_numbers_are_refused():

@@ -1,12 +1,16 @@
-"""Policies that are learned inside a world model: soft actor-critic and MOPO."""
+"""Policies that are learned inside a world model: soft actor-critic and MOPO, and behavior cloning beside them."""
 
+from worldrex.policy.cloning import CloneConfig, clone
+from worldrex.policy.errors import PolicyError
 from worldrex.policy.learning import Learned, Progress
 from worldrex.policy.mopo import optimize, optimize_runs, setting_of
-from worldrex.policy.policy import Policy, PolicyError, Scales, load_policy
+from worldrex.policy.policy import Policy, load_policy
+from worldrex.policy.scales import Scales
 from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
 from worldrex.policy.worlds import Outcome, World, world_of
 
 __all__ = [
+    "CloneConfig",
     "Learned",
     "MOPOConfig",
     "Outcome",
@@ -16,6 +20,7 @@ __all__ = [
     "Progress",
     "Scales",
     "World",
+    "clone",
     "load_policy",
     "optimize",
     "optimize_runs",

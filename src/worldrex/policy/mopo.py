@@ -6,14 +6,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32
 
 from worldrex.data import Transitions, require_valid
 from worldrex.dynamics import WorldModel, first_of_episode, longest_episode
+from worldrex.policy.errors import PolicyError
 from worldrex.policy.learning import Learned, Progress, learn
-from worldrex.policy.policy import Policy, PolicyError, Scales
+from worldrex.policy.policy import Policy
 from worldrex.policy.programs import Setting
 from worldrex.policy.replay import Batch
+from worldrex.policy.scales import scales_of
 from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
 from worldrex.policy.worlds import World, world_of
 
@@ -60,40 +61,13 @@ def setting_of(models: Sequence[WorldModel], data: Transitions, config: MOPOConf
     worlds = [world_of(model, data, uncertainty=config.uncertainty, margin=config.margin) for model in models]
     if len({(jax.tree.structure(world), tuple(x.shape for x in jax.tree.leaves(world))) for world in worlds}) > 1:
         raise PolicyError("the models differ in their size, features or termination: learn in each by itself.")
-    low, high = action_bounds(data, config)
-    std = data.obs.std(0, dtype=np.float64)
-    scales = Scales(
-        data.obs.mean(0, dtype=np.float64).astype(np.float32), np.where(std > 0, std, 1).astype(np.float32), low, high
-    )
+    scales = scales_of(data, config.action_low, config.action_high)
     columns = (
         scales.standardized(data.obs), np.clip(scales.to_unit(data.action), -1, 1), data.reward,
         scales.standardized(data.next_obs), data.terminated.astype(np.float32),
     )  # fmt: skip
     first = data.obs[np.unique(first_of_episode(data.episode))]
     return Setting(stacked(worlds), scales, Batch(*map(jnp.asarray, columns)), data.obs, first)
-
-
-def action_bounds(
-    data: Transitions, config: MOPOConfig
-) -> tuple[Float32[np.ndarray, " act"], Float32[np.ndarray, " act"]]:
-    """Least and greatest action: those given, else those in the log.
-
-    **Raises:** `PolicyError` where they are not a range, or the log's actions are outside.
-    """
-    width = data.action.shape[1]
-    bounds = []
-    for name, found in (("action_low", data.action.min(0)), ("action_high", data.action.max(0))):
-        given = getattr(config, name)
-        if given is not None and len(given) not in (1, width):
-            raise PolicyError(f"{name} has {len(given)} numbers; give one, or one for each of the {width} components.")
-        bounds.append(found if given is None else np.broadcast_to(np.asarray(given, np.float32), width))
-    low, high = bounds
-    if not (low < high).all():
-        raise PolicyError(
-            f"actions go from {low.tolist()} to {high.tolist()}: nothing to choose in some component. Give the action space by "
-            "action_low and action_high."
-        )
-    return low.astype(np.float32), high.astype(np.float32)
 
 
 def stacked(worlds: Sequence[World]) -> World:

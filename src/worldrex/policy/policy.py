@@ -10,36 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, PRNGKeyArray
 
 from worldrex import sealed
+from worldrex.policy.errors import PolicyError
 from worldrex.policy.networks import Actor, apply_actor, squashed
-
-
-class PolicyError(ValueError):
-    """A policy folder or an input that cannot be used; the message says what came and what was expected."""
-
+from worldrex.policy.scales import Scales
 
 KIND = sealed.Kind("policy", (1,), "`worldrex optimize` or `Policy.save`", "optimize again", PolicyError)
-
-
-class Scales(NamedTuple):
-    """Between the data's own units and those of the networks: obs standardized, actions in [-1, 1]."""
-
-    obs_mean: Float32[Array | np.ndarray, " obs"]
-    obs_std: Float32[Array | np.ndarray, " obs"]
-    low: Float32[Array | np.ndarray, " act"]
-    """Least action."""
-    high: Float32[Array | np.ndarray, " act"]
-
-    def standardized(self, obs: Float[Any, "batch obs"]) -> Float[Any, "batch obs"]:
-        """What the networks see of these observations."""
-        return (obs - self.obs_mean[None]) / self.obs_std[None]
-
-    def to_unit(self, action: Float[Any, "batch act"]) -> Float[Any, "batch act"]:
-        """Actions in [-1, 1]."""
-        return 2 * (action - self.low[None]) / (self.high - self.low)[None] - 1
-
-    def from_unit(self, action: Float[Any, "batch act"]) -> Float[Any, "batch act"]:
-        """Actions in the data's own units."""
-        return self.low[None] + 0.5 * (action + 1) * (self.high - self.low)[None]
 
 
 class Policy(NamedTuple):

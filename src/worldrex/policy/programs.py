@@ -11,10 +11,10 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from worldrex.policy import replay, sac
-from worldrex.policy.policy import Scales
 from worldrex.policy.replay import Batch, Replay
 from worldrex.policy.rollouts import RolloutInfo, branch, episode_returns
 from worldrex.policy.sac import SACInfo, SACState
+from worldrex.policy.scales import Scales
 from worldrex.policy.settings import MOPOConfig, PolicyRun
 from worldrex.policy.worlds import World
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from worldrex.policy.networks import Actor
-from worldrex.policy.policy import Scales, act
+from worldrex.policy.policy import act
 from worldrex.policy.replay import Batch
+from worldrex.policy.scales import Scales
 from worldrex.policy.worlds import Outcome, World
 
 

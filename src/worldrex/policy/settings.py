@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import get_args
 
-from worldrex.policy.policy import PolicyError
+from worldrex.policy.errors import PolicyError
 from worldrex.policy.sac import SACConfig
 from worldrex.policy.uncertainties import UncertaintyName
 

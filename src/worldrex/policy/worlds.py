@@ -13,7 +13,7 @@ from worldrex.dynamics import Features, WorldModel, rule_of
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.features import TURN, short_way
 from worldrex.dynamics.normalizer import Normalizer
-from worldrex.policy.policy import PolicyError
+from worldrex.policy.errors import PolicyError
 from worldrex.policy.uncertainties import MEASURES, UncertaintyName
 
 
