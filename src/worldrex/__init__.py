@@ -1,7 +1,8 @@
 """World models from the logs of several policies that still hold under a policy that nobody logged.
 
 `worldrex.load` reads logs, `worldrex.crossval` chooses the penalty by leaving behaviors out, `worldrex.fit` fits the
-model, and `worldrex.risk` has the risks and penalties by themselves, for four array frameworks.
+model, `worldrex.optimize` learns a policy inside it, and `worldrex.risk` has the risks and penalties by themselves, for
+four array frameworks.
 """
 
 from importlib import import_module
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
     from worldrex.dynamics import FitConfig, Prediction, WorldModel, fit, load_model
     from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
+    from worldrex.policy import MOPOConfig, Policy, load_policy, optimize
 
     __version__: str
 
@@ -35,6 +37,8 @@ __all__ = [
     "LabelConfig",
     "Labeling",
     "LoadOptions",
+    "MOPOConfig",
+    "Policy",
     "Prediction",
     "Transitions",
     "WorldModel",
@@ -45,6 +49,8 @@ __all__ = [
     "label",
     "load",
     "load_model",
+    "load_policy",
+    "optimize",
     "risk",
     "tasks",
 ]
@@ -64,6 +70,7 @@ _ROOMS = {
     ),
     "worldrex.dynamics": ("FitConfig", "Prediction", "WorldModel", "fit", "load_model"),
     "worldrex.evaluation": ("CrossvalConfig", "CrossvalTable", "crossval"),
+    "worldrex.policy": ("MOPOConfig", "Policy", "load_policy", "optimize"),
 }
 
 

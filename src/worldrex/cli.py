@@ -24,6 +24,7 @@ VERBS = {
     "label": "infer the behaviors of a log that does not name them",
     "crossval": "leave one behavior out and choose the penalty's weight",
     "fit": "fit one world model",
+    "optimize": "learn a policy inside a model",
     "score": "a model's risk under each behavior of a log",
     "watch": "how a running job stands, live",
     "report": "run folders as one HTML page",
@@ -33,6 +34,7 @@ USER_ERRORS = {
     "worldrex.tasks": ("TaskError",),
     "worldrex.risk": ("RiskError",),
     "worldrex.dynamics": ("ModelError", "TrainingError"),
+    "worldrex.policy": ("PolicyError",),
     "worldrex.report": ("ReportError",),
 }
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

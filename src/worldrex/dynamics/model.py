@@ -1,7 +1,5 @@
 """The fitted world model: predictions in the data's own units, and its save and load."""
 
-import hashlib
-import json
 import os
 from dataclasses import asdict
 from functools import partial
@@ -12,23 +10,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int, PRNGKeyArray
-from safetensors import SafetensorError
-from safetensors.numpy import load
-from safetensors.numpy import save as serialize
 
+from worldrex import sealed
 from worldrex.dynamics.ensemble import Network, apply_network
 from worldrex.dynamics.features import Features
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.dynamics.terminations import rule_of
-from worldrex.runs import RunError, atomic_file, write_json
-
-# Format 1 had no other heads than those of a Gaussian, format 2 saw one step and told changes only.
-FORMAT = 3
-READABLE = (1, 2, 3)
 
 
 class ModelError(ValueError):
     """A model folder or an input that cannot be used; the message says what came and what was expected."""
+
+
+# Format 1 had no other heads than those of a Gaussian, format 2 saw one step and told changes only.
+KIND = sealed.Kind("model", (1, 2, 3), "`worldrex fit` or `worldrex run`", "fit again", ModelError)
 
 
 class Prediction(NamedTuple):
@@ -143,22 +138,9 @@ class WorldModel(NamedTuple):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `model.safetensors` and then `model.json` into the folder `path`, each whole or not at all.
 
-        The JSON carries the checksum of the other file, so that a mixture of two saves is found out.
-
         **Raises:** `RunError` where it cannot be written.
         """
-        path = Path(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot make the folder {path}: {error.strerror or error}.") from error
-        arrays = {name: np.ascontiguousarray(x) for name, x in _named_arrays(self.networks, self.normalizer).items()}
-        weights = serialize(arrays)
-        with atomic_file(path / "model.safetensors") as file:
-            file.write(weights)
         description = {
-            "format": FORMAT,
-            "sha256": hashlib.sha256(weights).hexdigest(),
             "hidden_layers": len(self.networks.trunk),
             "gaussian": self.networks.log_var is not None,
             "terminates": self.networks.stop is not None,
@@ -169,7 +151,7 @@ class WorldModel(NamedTuple):
             "termination": self.termination,
             "trained": self.trained,
         }
-        write_json(path / "model.json", description)
+        sealed.save(Path(path), KIND, _named_arrays(self.networks, self.normalizer), description)
 
 
 def load_model(path: str | os.PathLike[str]) -> WorldModel:
@@ -178,32 +160,7 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
     **Raises:** `ModelError` if the folder holds no model, a damaged one, or one of a format that this version does not
     read.
     """
-    path = Path(path)
-    if not (path / "model.json").exists() and (path / "model" / "model.json").exists():
-        path = path / "model"  # a run folder
-    try:
-        description = json.loads((path / "model.json").read_text(encoding="utf-8"))
-        weights = (path / "model.safetensors").read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(
-            f"{path} holds no model that can be read ({reason}). Name a folder that `worldrex fit` or `worldrex run` wrote."
-        ) from error
-    if not isinstance(description, dict) or description.get("format") not in READABLE:
-        raise ModelError(
-            f"{path / 'model.json'} is not of format {' or '.join(map(str, READABLE))}, which this version of worldrex reads: "
-            "load it with the version that wrote it, or fit again."
-        )
-    if hashlib.sha256(weights).hexdigest() != description.get("sha256"):
-        raise ModelError(
-            f"{path} is damaged: model.safetensors is not the file that model.json was written for. Fit again."
-        )
-    try:
-        model = _from_arrays(load(weights), description)
-        _require_consistent(model)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, SafetensorError) as error:
-        raise ModelError(f"{path / 'model.json'} is damaged ({type(error).__name__}: {error}). Fit again.") from error
-    return model
+    return sealed.read(Path(path), KIND, _from_arrays)
 
 
 def _require_consistent(model: WorldModel) -> None:
@@ -229,7 +186,7 @@ def _from_arrays(arrays: dict[str, np.ndarray], description: dict) -> WorldModel
         return arrays[f"networks.{name}.0"], arrays[f"networks.{name}.1"]
 
     gaussian = description.get("gaussian", True)
-    return WorldModel(
+    model = WorldModel(
         networks=Network(
             trunk=tuple(layer(f"trunk.{i}") for i in range(description["hidden_layers"])),
             mean=layer("mean"),
@@ -246,6 +203,8 @@ def _from_arrays(arrays: dict[str, np.ndarray], description: dict) -> WorldModel
         features=_features_of(description.get("features", {})),
         termination=description.get("termination", "learned"),
     )
+    _require_consistent(model)
+    return model
 
 
 def _features_of(description: dict) -> Features:

@@ -1,0 +1,30 @@
+"""Policies that are learned inside a world model: soft actor-critic and MOPO, and behavior cloning beside them."""
+
+from worldrex.policy.cloning import CloneConfig, clone
+from worldrex.policy.errors import PolicyError
+from worldrex.policy.learning import Learned, Progress
+from worldrex.policy.mopo import optimize, optimize_runs, setting_of
+from worldrex.policy.policy import Policy, load_policy
+from worldrex.policy.scales import Scales
+from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
+from worldrex.policy.worlds import Outcome, World, world_of
+
+__all__ = [
+    "CloneConfig",
+    "Learned",
+    "MOPOConfig",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "PolicyRun",
+    "Progress",
+    "Scales",
+    "World",
+    "clone",
+    "load_policy",
+    "optimize",
+    "optimize_runs",
+    "require_learnable",
+    "setting_of",
+    "world_of",
+]

@@ -1,0 +1,104 @@
+"""Rollouts of a policy in a world: branched ones for the replay buffer, and whole episodes to see what it promises."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from worldrex.policy.networks import Actor
+from worldrex.policy.policy import act
+from worldrex.policy.replay import Batch
+from worldrex.policy.scales import Scales
+from worldrex.policy.worlds import Outcome, World
+
+
+class RolloutInfo(NamedTuple):
+    """Sums over the steps of a rollout that count."""
+
+    steps: Float[Array, ""]
+    reward: Float[Array, ""]
+    """Without pessimism."""
+    uncertainty: Float[Array, ""]
+    terminated: Float[Array, ""]
+    cut: Float[Array, ""]
+    """Rollouts that came to something that is not finite; that step does not count."""
+
+
+class _Taken(NamedTuple):
+    obs: Float[Array, "batch obs"]
+    action: Float[Array, "batch act"]
+    outcome: Outcome
+    valid: Bool[Array, " batch"]
+    """Steps that happened: no end came before them, and they are finite."""
+    cut: Bool[Array, " batch"]
+
+
+def branch(
+    world: World, actor: Actor, scales: Scales, starts: Float[Array, "start obs"], horizon: int, *,
+    pessimism: Float[Array, ""], key: PRNGKeyArray,
+) -> tuple[Batch, Bool[Array, " record"], RolloutInfo]:  # fmt: skip
+    """Draw actions from the policy for `horizon` steps from each start, or until the episode ends for good.
+
+        reward = r - pessimism uncertainty
+
+    **Arguments:** `starts` in the data's own units. **Returns:** records as the networks see them, `horizon` times the
+    starts, and which of them are valid: none after an end, none that is not finite.
+
+    Source: Janner et al. 2019, arXiv 1906.08253 (branched rollouts); Yu et al. 2020, arXiv 2005.13239 (the reward).
+    """
+
+    def step(carry: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], _Taken]:
+        taken = _step(world, *carry, lambda obs: act(actor, scales, obs, jax.random.fold_in(key, 0)), key)
+        return _next(taken), taken
+
+    begin = starts, jnp.ones(starts.shape[0], bool)
+    _, taken = jax.lax.scan(step, begin, jax.random.split(key, horizon))
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), taken)
+    outcome, valid = flat.outcome, flat.valid
+
+    def total(x: Array) -> Array:
+        return jnp.where(valid, x, 0.0).sum()
+
+    records = Batch(
+        scales.standardized(flat.obs), scales.to_unit(flat.action), outcome.reward - pessimism * outcome.uncertainty,
+        scales.standardized(outcome.next_obs), outcome.terminated.astype(jnp.float32),
+    )  # fmt: skip
+    info = RolloutInfo(
+        total(jnp.ones(valid.shape)), total(outcome.reward), total(outcome.uncertainty),
+        total(outcome.terminated.astype(jnp.float32)), flat.cut.sum(dtype=jnp.float32),
+    )  # fmt: skip
+    return records, valid, info
+
+
+def episode_returns(
+    world: World, actor: Actor, scales: Scales, starts: Float[Array, "start obs"], steps: int, *, key: PRNGKeyArray,
+) -> Float[Array, " start"]:  # fmt: skip
+    """Sum of the rewards, without pessimism, of an episode from each start, by the policy's deterministic actions.
+
+    An episode ends for good, at what is not finite, or after `steps`.
+    """
+
+    def step(carry: tuple[Array, Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array, Array], None]:
+        obs, alive, total = carry
+        taken = _step(world, obs, alive, lambda obs: act(actor, scales, obs, None), key)
+        return (*_next(taken), total + jnp.where(taken.valid, taken.outcome.reward, 0.0)), None
+
+    count = starts.shape[0]
+    begin = starts, jnp.ones(count, bool), jnp.zeros(count)
+    return jax.lax.scan(step, begin, jax.random.split(key, steps))[0][2]
+
+
+def _step(world: World, obs: Array, alive: Array, policy: Callable[[Array], Array], key: PRNGKeyArray) -> _Taken:
+    action = policy(obs)
+    outcome = world.step(obs, action, key=jax.random.fold_in(key, 1))
+    told = jnp.concatenate([outcome.next_obs, outcome.reward[:, None], outcome.uncertainty[:, None]], -1)
+    finite = jnp.isfinite(told).all(-1)
+    return _Taken(obs, action, outcome, alive & finite, alive & ~finite)
+
+
+def _next(taken: _Taken) -> tuple[Array, Array]:
+    """Where the next step begins, and whether it happens."""
+    obs = jnp.where(taken.valid[:, None], taken.outcome.next_obs, taken.obs)
+    return obs, taken.valid & ~taken.outcome.terminated

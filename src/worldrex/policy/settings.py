@@ -1,0 +1,81 @@
+"""What the policies that are learned side by side share, what one of them is, and which settings none can have."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from worldrex.policy.errors import PolicyError
+from worldrex.policy.sac import SACConfig
+from worldrex.policy.uncertainties import UncertaintyName
+
+
+@dataclass(frozen=True)
+class MOPOConfig(SACConfig):
+    """How a policy is learned inside a world model."""
+
+    steps: int = 50_000
+    """Updates of the networks."""
+    pessimism: float = 1.0
+    """What a unit of uncertainty costs, in units of the reward."""
+    uncertainty: UncertaintyName = "aleatoric"
+    """How far the model does not know: the largest noise an elite expects, the elites' disagreement, or the largest distance
+    of two of them."""
+    horizon: int = 5
+    """Steps of a rollout in the model, from a logged observation on."""
+    rollouts: int = 1000
+    """Rollouts that begin together."""
+    rollout_every: int = 250
+    """Updates from one set of rollouts to the next."""
+    retain: int = 20
+    """Sets of rollouts that the replay buffer holds; the oldest one is forgotten first."""
+    real_ratio: float = 0.05
+    """Share of each batch that comes from the log."""
+    margin: float = 0.1
+    """How far the model's outputs may leave the range of the log's, as a share of that range; there they are held."""
+    action_low: tuple[float, ...] | None = None
+    """Least action of the action space, one number for all components or one for each; the least in the log if not given."""
+    action_high: tuple[float, ...] | None = None
+    """Greatest action of the same."""
+    seed: int = 0
+    """Seed of the first weights, the rollouts and the batches."""
+
+
+@dataclass(frozen=True)
+class PolicyRun:
+    """What is particular to one of several policies that are learned side by side."""
+
+    pessimism: float = 1.0
+    seed: int = 0
+    model: int = 0
+    """Which of the models it learns in."""
+
+
+_LEAST = {
+    "critics": 1, "batch": 1, "steps": 1, "horizon": 1, "rollouts": 1, "rollout_every": 1, "retain": 1, "seed": 0,
+}  # fmt: skip
+_SHARES = {"real_ratio": (0.0, 1.0), "tau": (0.0, 1.0), "discount": (0.0, 1.0)}
+
+
+def require_learnable(config: MOPOConfig) -> None:
+    """Raise `PolicyError` for settings that no policy can be learned with."""
+    for name, least in _LEAST.items():
+        if getattr(config, name) < least:
+            raise PolicyError(f"{name} is {getattr(config, name)}; learning needs {least} or more.")
+    for name, (low, high) in _SHARES.items():
+        if not low <= getattr(config, name) <= high:
+            raise PolicyError(f"{name} is {getattr(config, name)}; it is a share from {low:g} to {high:g}.")
+    for name in ("learning_rate", "temperature"):
+        if not 0 < getattr(config, name) < float("inf"):
+            raise PolicyError(f"{name} is {getattr(config, name)}; learning needs a positive, finite one.")
+    for name in ("pessimism", "margin"):
+        if not 0 <= getattr(config, name) < float("inf"):
+            raise PolicyError(f"{name} is {getattr(config, name)}; give a finite number of 0 (none) or more.")
+    if not config.hidden or any(width < 1 for width in config.hidden):
+        raise PolicyError(
+            f"hidden is {config.hidden}; actor and critics need a layer or more, each of a width of 1 or more."
+        )
+    if config.uncertainty not in get_args(UncertaintyName):
+        raise PolicyError(
+            f"uncertainty is {config.uncertainty!r}; choose one of {', '.join(get_args(UncertaintyName))}."
+        )
+    if config.target_entropy is not None and not abs(config.target_entropy) < float("inf"):
+        raise PolicyError(f"target_entropy is {config.target_entropy}; give a finite number, or none.")
