@@ -1,10 +1,11 @@
 """The world model as a Gymnasium environment, `worldrex/World-v0`, one or many side by side: for any learner of policies."""
 
 import os
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -17,11 +18,10 @@ from worldrex.policy.mopo import action_bounds
 from worldrex.policy.policy import PolicyError
 from worldrex.policy.settings import MOPOConfig, require_learnable
 from worldrex.policy.uncertainties import UncertaintyName
-from worldrex.policy.worlds import EnsembleWorld, world_of
+from worldrex.policy.worlds import EnsembleWorld, Outcome, world_of
 
 WORLD_ID = "worldrex/World-v0"
 
-Starts = Literal["first", "any"]
 Model = WorldModel | str | os.PathLike[str]
 Log = Transitions | str | os.PathLike[str]
 
@@ -46,7 +46,7 @@ class _Inside:
 
     def __init__(
         self, model: Model, data: Log, *,
-        starts: Starts = "first", episode_steps: int | None = None, pessimism: float = 0.0,
+        starts: str = "first", episode_steps: int | None = None, pessimism: float = 0.0,
         uncertainty: UncertaintyName = "aleatoric", margin: float = 0.1, action_low: tuple[float, ...] | None = None,
         action_high: tuple[float, ...] | None = None,
     ) -> None:  # fmt: skip
@@ -81,10 +81,11 @@ class _Inside:
         given = (options or {}).get("obs")
         if given is None:
             return np.array(self.starts[rng.integers(len(self.starts), size=count)], np.float32)
-        obs = np.array(given, np.float32).reshape(-1, self.starts.shape[1])
-        if obs.shape[0] != count or not np.isfinite(obs).all():
+        obs, width = np.array(given, np.float32), self.starts.shape[1]
+        obs = obs[None] if obs.shape == (width,) else obs
+        if obs.shape != (count, width) or not np.isfinite(obs).all():
             raise PolicyError(
-                f'options["obs"] has shape {np.shape(given)}; give a finite observation of width {self.starts.shape[1]} for '
+                f'options["obs"] has shape {np.shape(given)}; give a finite observation of width {width} for '
                 f"each of {count} environments."
             )
         return obs
@@ -92,22 +93,29 @@ class _Inside:
     def step(self, obs: Float32[np.ndarray, "env obs"], action: np.ndarray, seed: int, number: int) -> _Step:
         """One step of each environment; `seed` and `number` say which draw."""
         action = np.clip(np.asarray(action, np.float32), self.action_space.low, self.action_space.high)
-        told = _answer(self.world, obs, action.reshape(len(obs), -1), np.uint32(seed), np.uint32(number))
-        next_obs, reward, uncertainty, terminated, elite = (np.array(x) for x in told)
+        told, elite = _answer(self.world, obs, action.reshape(len(obs), -1), np.uint32(seed), np.uint32(number))
+        next_obs, reward, uncertainty, terminated = map(np.asarray, told)
         cut = ~(np.isfinite(next_obs).all(1) & np.isfinite(reward) & np.isfinite(uncertainty))
         pessimistic = np.where(cut, 0, reward - self.pessimism * uncertainty).astype(np.float32)
         return _Step(
-            np.where(cut[:, None], obs, next_obs), pessimistic, terminated & ~cut, uncertainty, self.members[elite], cut
+            np.where(cut[:, None], obs, next_obs),
+            pessimistic,
+            terminated & ~cut,
+            uncertainty,
+            self.members[np.asarray(elite)],
+            cut,
         )
 
 
 @jax.jit
 def _answer(
-    world: EnsembleWorld, obs: Float[Array, "env obs"], action: Float[Array, "env act"], seed: Array, number: Array
-) -> tuple[Array, Array, Array, Array, Array]:
+    world: EnsembleWorld, obs: Float[Array | np.ndarray, "env obs"], action: Float[Array | np.ndarray, "env act"],
+    seed: Any, number: Any,
+) -> tuple[Outcome, Int[Array, " env"]]:  # fmt: skip
+    obs, action = jnp.asarray(obs), jnp.asarray(action)
     key = jax.random.fold_in(jax.random.key(seed), number)
     elite = world.draw_elite(obs.shape[0], key=key)
-    return (*world.step_by(elite, obs, action, key=key), elite)
+    return world.step_by(elite, obs, action, key=key), elite
 
 
 class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
