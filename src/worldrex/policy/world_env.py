@@ -96,15 +96,11 @@ class _Inside:
         told, elite = _answer(self.world, obs, action.reshape(len(obs), -1), np.uint32(seed), np.uint32(number))
         next_obs, reward, uncertainty, terminated = map(np.asarray, told)
         cut = ~(np.isfinite(next_obs).all(1) & np.isfinite(reward) & np.isfinite(uncertainty))
-        pessimistic = np.where(cut, 0, reward - self.pessimism * uncertainty).astype(np.float32)
+        reward, uncertainty = (np.where(cut, np.float32(0), x) for x in (reward, uncertainty))
         return _Step(
-            np.where(cut[:, None], obs, next_obs),
-            pessimistic,
-            terminated & ~cut,
-            uncertainty,
-            self.members[np.asarray(elite)],
-            cut,
-        )
+            np.where(cut[:, None], obs, next_obs), reward - np.float32(self.pessimism) * uncertainty, terminated & ~cut,
+            uncertainty, self.members[np.asarray(elite)], cut,
+        )  # fmt: skip
 
 
 @jax.jit
