@@ -123,6 +123,7 @@ def number_table(first: str, *numbers: str) -> Table:
 
 
 def name_cell(text: str) -> Text:
+    """A name that is cut where the terminal is narrow."""
     return Text(printable(text), no_wrap=True, overflow="ellipsis")
 
 

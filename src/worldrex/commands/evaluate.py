@@ -89,7 +89,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     policies = [load_policy(path) for path in command.policies]
     model = load_model(command.model) if command.model else None
     taken_for: list[str] = []
-    if command.settings() and not command.data:
+    if not command.data and any(value is not None for value in command.settings().values()):
         raise EvaluationError("the flags on how logs are read go with --data; give the logs with --data LOG ...")
     data = load(*command.data, options=command, say=taken_for.append) if command.data else None
     require_together(policies, reality, model, data)

@@ -62,7 +62,7 @@ def reality_of(env_id: str, *, episode_steps: int | None = None) -> Reality:
             f"{env_id!r} cannot be made ({error}). Name an environment that is registered with Gymnasium, or "
             "MODULE:NAME, of a module that registers it."
         ) from error
-    limit = episode_steps or (spec.max_episode_steps if spec is not None else None)
+    limit = spec.max_episode_steps if episode_steps is None and spec is not None else episode_steps
     if limit is None:
         raise EvaluationError(
             f"{env_id} has no limit on the steps of an episode, which may then never end: give --episode-steps N."

@@ -117,7 +117,9 @@ def judge(
         before += config.episodes
         return ran
 
-    ran = [{manner: run(_chooser(policy, manner, config.seed)) for manner in MANNERS} for policy in policies]
+    ran: list[dict[Manner, Episodes]] = [
+        {manner: run(_chooser(policy, manner, config.seed)) for manner in MANNERS} for policy in policies
+    ]
     beside = {name: run(choose) for name, choose in others.items()}
     behaviors = [behavior.name for behavior in reality.task.logged] if reality.task else []
     told = {name: returns_of(episodes.returns[None], episodes.steps, config) for name, episodes in beside.items()}
@@ -150,7 +152,7 @@ def judge(
 
 
 def returns_of(
-    returns: Float[np.ndarray, "run episode"], steps: Int[np.ndarray, " episode"], config: ReturnsConfig
+    returns: Float[np.ndarray, "run episode"], steps: Int[np.ndarray, " ended"], config: ReturnsConfig
 ) -> dict[str, Any]:
     """Interquartile mean and mean of the returns, with intervals, their spread, and the normalized score.
 
