@@ -44,9 +44,9 @@ def test_the_table_the_summary_and_the_json_say_the_same(call: Call, folder: Pat
     assert told["normalized"]["value"] == pytest.approx((told["return"]["value"] + 250) / 2)
     assert told["promised"]["value"] == pytest.approx(0, abs=0.01)
     assert told["gap"]["value"] == pytest.approx(-told["mean"]["value"], abs=0.01)
-    assert f"{told['return']['value']:.1f} [{told['return']['low']:.1f}, {told['return']['high']:.1f}]" in err
-    assert "Score: 0 at -250.0, 100 at -50.0." in err
-    assert f"the model promises {told['gap']['value']:.1f} too much" in err
+    assert f"{told['return']['value']:.0f} [{told['return']['low']:.0f}, {told['return']['high']:.0f}]" in err
+    assert "Score: 0 at -250, 100 at -50.0." in err
+    assert f"the model promises {told['gap']['value']:.0f} too much" in err
     assert "100 % of the return" in err
     assert "the best logged behavior" in err
     assert err.count(" <") == 1
