@@ -1,7 +1,6 @@
 """Off-policy evaluation: the return of a policy in a model, as each of its members sees it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -102,7 +101,7 @@ def _member_returns(
     """Return of each member from each start, `[member, start]`, and whether the rollout was cut."""
 
     def of_member(networks: Network, key: PRNGKeyArray) -> tuple[Array, Array]:
-        path = follow(replace(world, networks=networks), chosen, starts, steps, key=key)
+        path = follow(world._replace(networks=networks), chosen, starts, steps, key=key)
         return path.reward.sum(0), path.cut
 
     alone = jax.tree.map(lambda x: x[:, None], world.networks)
