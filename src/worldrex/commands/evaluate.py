@@ -65,7 +65,7 @@ REFERENCE = tyro.conf.arg(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command(ReturnsConfig, LoadFlags):
+class Command(LoadFlags, ReturnsConfig):
     """A policy's return in the real environment: deterministic and stochastic, with intervals, beside baselines."""
 
     reference: Annotated[tuple[float, float] | None, REFERENCE] = None
