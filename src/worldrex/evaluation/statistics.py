@@ -1,5 +1,6 @@
 """Intervals by the bootstrap over episodes and seeds, and the mean that few seeds can carry."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -115,6 +116,43 @@ def interquartile_mean(
         found.append(_middle_mean(scores[drawn, np.arange(tasks)].reshape(len(drawn), -1)))
     low, high = interval(np.concatenate(found))
     return Interquartile(float(_middle_mean(scores.reshape(1, -1))[0]), float(low), float(high))
+
+
+def interquartile_return(
+    returns: Float[np.ndarray, "run episode"], *, draws: int = DRAWS_OF_RUNS, seed: int = 0
+) -> Interquartile:
+    """Mean of the middle half of all runs' episodes, with a bootstrap interval of 95 % over episodes and runs (seeds).
+
+    The bootstrap draws runs, and within each drawn run its episodes. With a single run the interval is that of the run, and
+    says nothing of what another seed would have given.
+
+    **Raises:** `ValueError` for none, or for a return that is not finite.
+    """
+    return Interquartile(*_of_runs(returns, _middle_mean, draws, seed))
+
+
+def mean_return(
+    returns: Float[np.ndarray, "run episode"], *, draws: int = DRAWS_OF_RUNS, seed: int = 0
+) -> tuple[float, float, float]:
+    """As `interquartile_return`, the mean of all: the value, and the ends of its interval."""
+    return _of_runs(returns, lambda values: values.mean(-1), draws, seed)
+
+
+def _of_runs(
+    returns: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], draws: int, seed: int
+) -> tuple[float, float, float]:
+    if not returns.size or not np.isfinite(returns).all():
+        raise ValueError(f"returns of shape {returns.shape}; give finite ones of [run, episode], at least one of each.")
+    rng = np.random.default_rng(seed)
+    runs, episodes = returns.shape
+    found = []
+    for start in range(0, draws, block := max(VALUES_AT_ONCE // returns.size, 1)):
+        count = min(block, draws - start)
+        run = rng.integers(runs, size=(count, runs, 1))
+        episode = rng.integers(episodes, size=(count, runs, episodes))
+        found.append(statistic(returns[run, episode].reshape(count, -1)))
+    low, high = interval(np.concatenate(found))
+    return float(statistic(returns.reshape(1, -1))[0]), float(low), float(high)
 
 
 def _middle_mean(scores: np.ndarray) -> np.ndarray:
