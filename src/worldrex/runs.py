@@ -125,7 +125,7 @@ class RunFolder:
                 self._end("interrupted")
                 raise KeyboardInterrupt(
                     f"{self.path} is unfinished: the same command with --out {shlex.quote(str(self.path))} goes on after "
-                    "its last finished stage, or within it from the last checkpoint."
+                    "its last finished stage, or within it from the last checkpoint, of which one is made each minute."
                 ) from interrupt
             except BaseException:
                 self._end("failed")

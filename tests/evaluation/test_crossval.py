@@ -257,8 +257,10 @@ def test_values_that_are_not_finite_are_refused(log: Transitions):
         ({"seeds": 0}, "seeds is 0"),
         ({"weights": (1.0, -1.0)}, "weight is -1.0"),
         ({"members": 0}, "members is 0"),
-        ({"penalty": ()}, "penalty is ().*name one or more of variance, std"),
-        ({"penalty": ("variance", "none")}, "'none'.*ERM, no penalty, is always compared"),
+        ({"penalty": ()}, "penalty is empty; name one or more of variance, std"),
+        ({"penalty": ("variance", "none")}, "penalty is variance none; .*ERM, no penalty, is always compared"),
+        ({"weights": (0.0,)}, "weights are 0: nothing to compare"),
+        ({"weights": ()}, "weights are empty: nothing to compare"),
         ({"pairs": -1}, "pairs is -1"),
     ],
 )

@@ -186,10 +186,7 @@ def test_two_behaviors_left_out_together_may_gainsay_the_gain(gain: Interval, ki
 def test_risks_that_stay_apart_put_the_verdict_under_a_condition(least: Interval, suspected: bool):
     spread = Spread(Estimate(0.8, 0.7, 0.9), Estimate(*least), 300.0, least[0] / 0.8, 0.5)
     *_, last = verdict(replace(selection(100.0), spread=spread), {}).conditions
-    assert (
-        f"differ by 80 % of their mean over the behaviors trained on, and by {100 * least[0]:.0f} % at weight 300"
-        in last
-    )
+    assert f"differ by 80 % of their mean under ERM, and by {100 * least[0]:.0f} % at weight 300" in last
     assert ("give it with --baselines" in last) is suspected
     assert ("Nothing speaks against it" in last) is not suspected
 
@@ -215,3 +212,17 @@ def test_two_behaviors_cannot_tell():
 def test_a_table_without_the_penalized_model_gives_no_line():
     unlogged = {"random": {"erm": 1.0, "noise_floor": None, "intervals": {"erm": [0.9, 1.1]}}}
     assert verdict(selection(0.0, (0.0, 0.0, 0.0)), unlogged).evidence[2:] == []
+
+
+def test_a_spread_that_chance_explains_is_told_as_such():
+    spread = Spread(Estimate(0.0, 0.0, 0.18), Estimate(0.0, 0.0, 0.1), 300.0, 1.0, 0.5)
+    *_, last = verdict(replace(selection(100.0), spread=spread), {}).conditions
+    assert "differ by no more than chance (0 to 18 %) of their mean under ERM" in last
+
+
+@pytest.mark.parametrize(("risk", "kind"), [(1.1, "cannot tell"), (0.5, "buys nothing")])
+def test_models_that_learned_nothing_tell_nothing(risk: float, kind: str):
+    spread = Spread(Estimate(0.1, 0.0, 0.2), Estimate(0.1, 0.0, 0.2), 300.0, 1.0, risk)
+    found = verdict(replace(selection(0.0, (0.0, 0.0, 0.0)), spread=spread), {})
+    assert found.kind == kind
+    assert ("no better than the mean of the log" in found.sentence) is (kind == "cannot tell")

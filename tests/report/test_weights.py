@@ -116,7 +116,9 @@ def test_pairs_spread_and_conditions_are_told_where_they_are_known(write_run: Wr
     for text in texts:
         assert "left out at once (3 pairs), the worst risk is 1.50 (1.40 to 1.60) without the penalty and 1.10" in text
         assert "a gain of 0.400 (0.300 to 0.500)." in text
-        assert "Their spread is 50 % of their mean without the penalty, and 40 % at weight 300." in text
+        assert (
+            "Beyond chance, they spread by 50 % of their mean without the penalty, and by 40 % at weight 300." in text
+        )
         assert text.index("This holds as long as") < text.index("The noise is <the> same.")
 
 

@@ -63,24 +63,25 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
     for line in taken_for:
         terminal.say(line, label="read")
-    with (
-        folder.job("crossval"),
-        terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick,
-    ):
+    with folder.job("crossval"):
         report = partial(log_weights, folder, data)
-        table = crossval(data, config, report=report, tick=tick, **checkpoints(folder, terminal, "crossval"))
+        with terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick:
+            table = crossval(data, config, report=report, tick=tick, **checkpoints(folder, terminal, "crossval"))
         found = verdict(table.selection, {})
         summary = {
             "format": 1, "kind": "crossval", "task": command.paths[0].stem, "seed": config.seed,
             "command": shlex.join(["worldrex", *sys.argv[1:]]), "verdict": dataclasses.asdict(found), **table.to_json(),
             "shift": shift_map(data, seed=config.seed).to_json(),
         }  # fmt: skip
+        # Before it is written: a full disk must not take what was found, too.
+        terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
+        terminal.show(folds_table(table.selection, table.distance), caption=FOLDS_CAPTION)
+        if table.selection.pairs is not None:
+            terminal.say(found.evidence[-1], label="pairs")
+        chosen = table.selection.chosen
+        model = f"{table.selection.penalty} penalty, weight {chosen:g}" if chosen else "ERM (no penalty)"
+        terminal.say(f"{model}: {table.selection.rule}", label="chosen")
+        terminal.say(found.sentence, label="verdict")
         write_json(folder.path / "summary.json", summary)
         forget(folder.path / "checkpoint")
-    terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
-    terminal.show(folds_table(table.selection, table.distance), caption=FOLDS_CAPTION)
-    chosen = table.selection.chosen
-    model = f"{table.selection.penalty} penalty, weight {chosen:g}" if chosen else "ERM (no penalty)"
-    terminal.say(f"{model}: {table.selection.rule}", label="chosen")
-    terminal.say(found.sentence, label="verdict")
     return summary

@@ -93,11 +93,17 @@ def require_sweepable(config: CrossvalConfig) -> None:
     comparable = [name for name in get_args(TrainedPenalty) if name != "none"]
     if not config.penalties or not set(config.penalties) <= set(comparable):
         raise TrainingError(
-            f"penalty is {config.penalty!r}; name one or more of {', '.join(comparable)}. ERM, no penalty, is always compared."
+            f"penalty is {' '.join(config.penalties) or 'empty'}; name one or more of {', '.join(comparable)}. ERM, no "
+            "penalty, is always compared."
         )
     if config.pairs < 0:
         raise TrainingError(f"pairs is {config.pairs}; give 0 (none) or more.")
     require_trainable(config, config.weights)
+    if not _above_zero(config.weights):
+        raise TrainingError(
+            f"weights are {' '.join(f'{weight:g}' for weight in config.weights) or 'empty'}: nothing to compare with ERM, which "
+            "is weight 0. Give one or more above 0; for ERM alone: `worldrex fit --weight 0`."
+        )
 
 
 def require_comparable(data: Transitions) -> None:

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from worldrex.evaluation.selection import LEAST_GAIN, Selection, WeightRow
+from worldrex.evaluation.spread import Spread
+from worldrex.evaluation.statistics import Estimate
 
 Kind = Literal["helps", "buys nothing", "hurts", "cannot tell"]
 
 # A floor so far below the error is a simulator's rounding: no ratio to it means anything.
 LEAST_FLOOR_SHARE = 1e-3
+# In variances of the outputs; 1 is the error of telling the mean of the log.
+NOTHING_LEARNED = 0.95
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def verdict(selection: Selection, unlogged: dict[str, dict[str, Any]]) -> Verdic
         )
     conditions = _conditions(selection)
     if selection.chosen == 0:
-        kind, sentence = _nothing_chosen(selection.best, selection.erm)
+        kind, sentence = _nothing_chosen(selection.best, selection.erm, selection.spread)
         return Verdict(kind, sentence, left_out + _unlogged_evidence(unlogged, "penalized"), conditions)
     evidence = left_out + _unlogged_evidence(unlogged, "chosen")
     kind, sentence = _chosen(selection, selection.best, unlogged)
@@ -71,7 +75,12 @@ def _chosen(selection: Selection, best: WeightRow, unlogged: dict[str, dict[str,
     return "cannot tell", f"The evidence is divided: though {claim}, {change}, within chance."
 
 
-def _nothing_chosen(candidate: WeightRow, erm: WeightRow) -> tuple[Kind, str]:
+def _nothing_chosen(candidate: WeightRow, erm: WeightRow, spread: Spread | None) -> tuple[Kind, str]:
+    if spread is not None and spread.risk >= NOTHING_LEARNED:
+        return "cannot tell", (
+            "The evidence cannot tell whether the penalty helps: ERM itself predicts no better than the mean of the log, even "
+            f"under behaviors that it is trained on (error {spread.risk:.2g}). Train longer, then compare again."
+        )
     share = candidate.gain.value / erm.worst.value
     if share >= LEAST_GAIN:
         return "cannot tell", (
@@ -126,8 +135,10 @@ def _conditions(selection: Selection) -> list[str]:
     equal = "The outcomes are as noisy under each behavior as under the others"
     if spread is None:
         return [*lines, f"{equal}."]
-    at = f"ERM's risks differ by {_percent(spread.erm.value)} of their mean over the behaviors trained on, and by "
-    at += f"{_percent(spread.least.value)} at weight {spread.weight:g}"
+    at = (
+        f"the risks of the behaviors trained on differ by {_beyond_chance(spread.erm)} of their mean under ERM, and by "
+    )
+    at += f"{_beyond_chance(spread.least)} at weight {spread.weight:g}"
     if spread.unequal:
         return [
             *lines,
@@ -135,7 +146,11 @@ def _conditions(selection: Selection) -> list[str]:
             "conditions. The penalty takes such noise for misfit. If you know each behavior's noise floor, give it with "
             "--baselines: what is above it is then compared.",
         ]
-    return [*lines, f"{equal}. Nothing speaks against it: {at}."]
+    return [*lines, f"{equal}. Nothing speaks against it, since a large weight evens them out: {at}."]
+
+
+def _beyond_chance(share: Estimate) -> str:
+    return _percent(share.value) if share.value > 0 else f"no more than chance (0 to {_percent(share.high)})"
 
 
 def _unlogged_evidence(unlogged: dict[str, dict[str, Any]], model: str) -> list[str]:

@@ -56,7 +56,7 @@ def spread(summary: Record) -> str:
         return ""
     erm, least = (said(100 * share, digits=2) for share in shares if share is not None)
     at = said_weight(part.get("weight"))
-    return f"Their spread is {erm} % of their mean without the penalty, and {least} % at weight {at}."
+    return f"Beyond chance, they spread by {erm} % of their mean without the penalty, and by {least} % at weight {at}."
 
 
 def pairs(summary: Record) -> str:
