@@ -51,6 +51,7 @@ $(STAMPS)/worldrex-%: pyproject.toml | $(STAMPS)/worldrex
 
 $(STAMPS)/framework-torch: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --quiet --editable '.[stable-baselines3]'
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/framework-tensorflow: | $(BIN)/python

@@ -54,7 +54,7 @@ def main() -> None:
     print(f"| {arguments.of} | weight | {' | '.join(test.behavior_names)} | slope (true {truth:.3f}) |")
     print("|---|---|" + "---|" * (test.num_behaviors + 1))
     for name, config in CHOICES[arguments.of].items():
-        runs = [Run("variance", weight, debiased, None, seed) for weight, debiased in settings for seed in seeds]
+        runs = [Run("variance", weight, debiased, (), seed) for weight, debiased in settings for seed in seeds]
         models, _ = fit_runs(logged, runs, config)
         for place, (weight, debiased) in enumerate(settings):
             of_setting = models[place * len(seeds) : (place + 1) * len(seeds)]

@@ -93,7 +93,7 @@ def step_alone(rounds: int) -> dict[str, Any]:
         mesh = layout.mesh_of(1)
         tables, held = layout.tables_of(data, [None, None], config)
         assignments = layout.assignments_of(
-            [Run(penalty, 10.0)], [None], [(penalty, True)], config, mesh.shape[NETWORK_AXIS]
+            [Run(penalty, 10.0)], [()], [(penalty, True)], config, mesh.shape[NETWORK_AXIS]
         )
         place = NamedSharding(mesh, P(NETWORK_AXIS))
         tables, held = jax.device_put((tables, held), NamedSharding(mesh, P()))
@@ -240,7 +240,7 @@ def sweep_alone(rounds: int) -> dict[str, Any]:
     from worldrex.dynamics import Run, TrainConfig, train
 
     config = TrainConfig(members=5, hidden=(64, 64), batch=BATCH, warmup_steps=500, steps=1500)
-    runs = [Run("variance", weight, True, None, seed) for weight in (0.0, 1.0, 10.0, 100.0) for seed in range(6)]
+    runs = [Run("variance", weight, True, (), seed) for weight in (0.0, 1.0, 10.0, 100.0) for seed in range(6)]
     data = log(RECORDS)
     started = time.perf_counter()
     train(data, runs, config)

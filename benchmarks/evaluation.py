@@ -1,27 +1,33 @@
-"""What scoring costs beside the forward passes that it needs.
+"""What scoring costs beside the forward passes that it needs, and how long leaving behaviors out takes.
 
-    .venv/bin/python benchmarks/evaluation.py [--records 1000000] [--hidden 200 200 200 200] [--obs 3]
+    .venv/bin/python benchmarks/evaluation.py [--parts score crossval] [--records 1000000] [--hidden 200 200 200 200] [--obs 3]
 
-A model of 7 members, all of them elites and none of them trained (the time is the same), is scored on a log of four behaviors
-with episodes of 40 records: everything that `worldrex score` tells, with calibration, open-loop errors, uncertainty and
-bootstrap intervals. Beside it the bare forward passes: means and standard deviations of the elites on the same blocks of
-records, compiled, nothing else. They take turns in one process, behavior by behavior. Prints a Markdown table:
-ratios to the bare passes, with the least and the most of the behaviors. On a machine that others use, too, the processor's
-seconds (of all threads) tell more than those of the clock.
+"score": a model of 7 members, all of them elites and none of them trained (the time is the same), is scored on a log of
+four behaviors with episodes of 40 records: everything that `worldrex score` tells, with calibration, open-loop errors,
+uncertainty and bootstrap intervals. Beside it the bare forward passes: means and standard deviations of the elites on the
+same blocks of records, compiled, nothing else. They take turns in one process, behavior by behavior. Prints a Markdown
+table: ratios to the bare passes, with the least and the most of the behaviors. On a machine that others use, too, the
+processor's seconds (of all threads) tell more than those of the clock.
+
+"crossval": the whole of `crossval` on gusty-pendulum with five operators, six weights and three seeds, with and without
+pairs of behaviors left out, on two simulated devices, compiling included; seed 0.
 """
 
 import argparse
 import time
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from worldrex import tasks
 from worldrex.data import Transitions
+from worldrex.data.collect import collect_from
 from worldrex.dynamics import TrainConfig, WorldModel
 from worldrex.dynamics.ensemble import init_network
 from worldrex.dynamics.normalizer import Normalizer
-from worldrex.evaluation import score, score_records
+from worldrex.evaluation import CrossvalConfig, crossval, score, score_records
 from worldrex.evaluation.record_scores import BLOCK
 
 MEMBERS, BEHAVIORS, STEPS = 7, 4, 40
@@ -29,13 +35,36 @@ MEMBERS, BEHAVIORS, STEPS = 7, 4, 40
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", choices=["score", "crossval"], default=["score", "crossval"])
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--hidden", type=int, nargs="+", default=list(TrainConfig().hidden))
     parser.add_argument("--obs", type=int, default=3)
     arguments = parser.parse_args()
-    data = made_up_log(arguments.records, arguments.obs)
-    model = untrained(tuple(arguments.hidden), arguments.obs)
-    scale = np.ones(arguments.obs + 1)
+    jax.config.update("jax_num_cpu_devices", 2 if "crossval" in arguments.parts else 1)
+    if "score" in arguments.parts:
+        scoring(arguments.records, tuple(arguments.hidden), arguments.obs)
+    if "crossval" in arguments.parts:
+        leaving_out()
+
+
+def leaving_out() -> None:
+    task = tasks.task("gusty-pendulum")
+    fifth = replace(task.logged[1], name="compensates fully", compensation=1.0)
+    data = collect_from(task, (*task.logged, fifth), task.steps_per_behavior)
+    print(
+        "| behaviors | weights | seeds | pairs | seconds | of them compiling | processor seconds |\n|---|---|---|---|---|---|---|"
+    )
+    for pairs in (0, 10):
+        started = time.perf_counter(), time.process_time()
+        table = crossval(data, CrossvalConfig(weights=(0.0, 1.0, 10.0, 30.0, 100.0, 300.0), pairs=pairs))
+        seconds, processor = time.perf_counter() - started[0], time.process_time() - started[1]
+        print(f"| 5 | 6 | 3 | {pairs} | {seconds:.0f} | {table.compile_seconds:.0f} | {processor:.0f} |", flush=True)
+
+
+def scoring(records: int, hidden: tuple[int, ...], obs: int) -> None:
+    data = made_up_log(records, obs)
+    model = untrained(hidden, obs)
+    scale = np.ones(obs + 1)
     bare = BareForward(model)
     timed = {
         "bare forward passes": bare,
@@ -51,8 +80,8 @@ def main() -> None:
             started = time.perf_counter(), time.process_time()
             run(part)
             seconds[name].append((time.perf_counter() - started[0], time.process_time() - started[1]))
-    size = " x ".join(map(str, arguments.hidden))
-    print(f"{len(data):,} records, {MEMBERS} members of {size} units, obs of {arguments.obs}; {jax.devices()[0]}\n")
+    size = " x ".join(map(str, hidden))
+    print(f"{len(data):,} records, {MEMBERS} members of {size} units, obs of {obs}; {jax.devices()[0]}\n")
     print("| what | seconds | ratio | processor seconds | ratio |\n|---|---|---|---|---|")
     bare_seconds = np.array(seconds["bare forward passes"])
     for name, values in seconds.items():

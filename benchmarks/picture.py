@@ -10,7 +10,7 @@ import altair as alt
 import vl_convert
 
 from worldrex.report import read_run
-from worldrex.report.figures import unlogged_errors
+from worldrex.report.figures import errors
 from worldrex.report.palette import LIGHT, MODEL_STYLES
 from worldrex.report.tables import models
 
@@ -19,7 +19,7 @@ WIDTH = 620
 
 def main() -> None:
     summary = read_run(Path(sys.argv[1])).summary
-    chart = unlogged_errors(summary)
+    chart = errors(summary, "unlogged")
     if chart is None:
         sys.exit(f"{sys.argv[1]} has no errors under unlogged behaviors")
     legend = {model.key: f"{model.name}: {model.description}" for model in models(summary)}

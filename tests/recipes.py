@@ -61,7 +61,7 @@ def put(made: Path, place: Path) -> Path:
 
 
 def robots(folder: Path) -> None:
-    """Four LeRobot data sets; the first tells who operated each episode."""
+    """Four LeRobot data sets; the metadata tell who operated each episode, and its task."""
     for number in range(4):
         path = put(
             formats.lerobot_v3({**frames(number), "behavior": np.zeros(510, int)}, folder),
@@ -69,7 +69,9 @@ def robots(folder: Path) -> None:
         )
         episodes = path / "meta/episodes/chunk-000/file-000.parquet"
         operators = [("ada", "ben", "cid")[episode % 3] for episode in range(10)]
-        pq.write_table(pq.read_table(episodes).append_column("operator", [operators]), episodes)
+        tasks = [[("wipe the table", "stack the cups")[episode % 2]] for episode in range(10)]
+        told = pq.read_table(episodes).append_column("operator", [operators]).append_column("tasks", [tasks])
+        pq.write_table(told, episodes)
 
 
 def controllers(folder: Path) -> None:

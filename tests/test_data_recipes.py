@@ -24,6 +24,7 @@ SAID = {
         "arm_2 500 10",
         "ada 200 4",
         "ben 150 3",
+        "stack the cups 250 5",
     ],
     "D4RL files": ["1,500 records in 30 episodes by 3 behaviors", "hopper-expert 500 10"],
     "Minari": ["1,500 records in 30 episodes by 3 behaviors", "arm/expert-v0 500 10", "behavior 0 200 4"],

@@ -20,8 +20,8 @@ UNLOGGED = ["strong compensation", "leans with the gust", "random torques"]
 # What interface.md promises to those who read summary.json, and what the report reads.
 SCHEMA = {
     "format": int, "kind": str, "task": str, "seed": int, "command": str, "quick": bool, "data": dict, "verdict": dict,
-    "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "unlogged": dict, "logged": dict,
-    "diagnostics": dict, "compile_seconds": dict, "seconds": dict, "total_seconds": float,
+    "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "distance": dict, "unlogged": dict, "logged": dict,
+    "diagnostics": dict, "shift": dict, "penalty_noise": dict, "compile_seconds": dict, "seconds": dict, "total_seconds": float,
 }  # fmt: skip
 
 
@@ -93,6 +93,16 @@ def check_summary(summary: dict[str, Any], *, unlogged: list[str]) -> None:
         assert models["erm"]["squared_error"]["value"] == entry["erm"]
         assert models[second]["nll"]["value"] == pytest.approx(entry["nll"][second], rel=1e-4)
         assert models[second]["open_loop"]["steps"][0] == 1
+    shift = summary["shift"]
+    assert {entry["name"]: entry["logged"] for entry in shift["behaviors"]} == dict.fromkeys(
+        LOGGED, True
+    ) | dict.fromkeys(unlogged, False)
+    for part in ("squared_error", "uncertainty"):
+        for name, points in shift["points"].items():
+            assert [len(shift[part][model][name]) for model in ("erm", second)] == [len(points)] * 2
+            assert len(points) > 0
+    assert set(summary["penalty_noise"]) == {"erm", second}
+    assert all(0 <= of["share"] <= 1 and of["noise"] > 0 for of in summary["penalty_noise"].values())
     assert summary["verdict"]["kind"] in ("helps", "buys nothing", "hurts", "cannot tell")
     assert summary["verdict"]["sentence"].endswith(".")
     assert {"describe", "crossval", "fit", "score", "report"} <= set(summary["seconds"])

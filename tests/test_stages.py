@@ -13,7 +13,7 @@ def test_crossval_tells_how_it_stands_for_who_watches(
     call: Callable[..., Words], logs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def begun(*_: object, report: Callable[..., None], **__: Any) -> None:
-        runs = [Run("variance", weight, True, left_out, 0) for weight in (10.0, 0.0) for left_out in (0, 1)]
+        runs = [Run("variance", weight, True, (left_out,), 0) for weight in (10.0, 0.0) for left_out in (0, 1)]
         # The log names four behaviors and holds two; a run tells nothing of the one that it leaves out.
         risks = np.full((4, 4), np.nan, np.float32)
         risks[:, :2] = [[np.nan, 1], [3, np.nan], [np.nan, 5], [7, np.nan]]

@@ -2,18 +2,19 @@ import os
 import pty
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from rich.cells import cell_len
 from rich.table import Table
 
 from worldrex import terminal
-from worldrex.evaluation.selection import Estimate, Selection, WeightRow, Worst
+from worldrex.evaluation import ERM, Estimate, Selection, WeightRow, Worst
 from worldrex.summary_tables import (
     HORIZONS_CAPTION,
     SCORES_CAPTION,
     WEIGHTS_CAPTION,
+    folds_table,
     horizons_table,
     score_table,
     unlogged_caption,
@@ -124,12 +125,14 @@ def estimate(value: float) -> Estimate:
     return Estimate(value, value * 0.98765, value * 1.01234)
 
 
-def selection() -> Selection:
+def selection(choices: Sequence[tuple[str, float]] = (ERM, ("variance", 0.125), ("variance", 300.0))) -> Selection:
     rows = [
-        WeightRow(weight, Worst(0.1234567, 0.12, 0.13, LONG), estimate(0.1), {}, {}, estimate(-0.0123))
-        for weight in (0.0, 0.125, 300.0)
+        WeightRow(
+            *choice, Worst(0.1234567, 0.12, 0.13, LONG), estimate(0.1), {LONG: estimate(0.1234)}, {}, estimate(-0.0123)
+        )
+        for choice in choices
     ]
-    return Selection("rule", rows, 300.0, 300.0)
+    return Selection("rule", rows, "variance", 300.0, 300.0)
 
 
 def summary(*, floor: float | None = 0.361, weight: float = 300.0) -> dict:
@@ -168,6 +171,11 @@ SCORES = {
     ("table", "numbers"),
     [
         (weights_table(selection()), ["300 <", "0.123 [0.12, 0.13]", "-0.0123 [-0.0121, -0.0125]"]),
+        (
+            weights_table(selection([ERM, ("group_dro", 300.0), ("variance", 300.0)])),
+            ["ERM  ", "group_dro ", " 300  ", "variance ", "300 <", "0.123 [0.12, 0.13]"],
+        ),
+        (folds_table(selection(), {LONG: 1.2345}), ["1.23 ", "0.123 [0.122, 0.125]", "weight 300"]),
         (unlogged_table(summary()), ["12.35 x", "1.11 x", "1.39 x", "0.361", "0.150 true", "penalized <"]),
         (unlogged_table(summary(floor=None, weight=0.0)), ["4.46", "0.401", "0.501", "ERM <"]),
         (score_table(SCORES), ["0.123 [0.112, 0.135]", "-1.200", "0.0123", "51/80/100 %"]),

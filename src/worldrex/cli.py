@@ -26,6 +26,7 @@ VERBS = {
     "fit": "fit one world model",
     "optimize": "learn a policy inside a model",
     "score": "a model's risk under each behavior of a log",
+    "evaluate": "a policy's return in the real environment, and what its model promised",
     "watch": "how a running job stands, live",
     "report": "run folders as one HTML page",
 }
@@ -35,6 +36,7 @@ USER_ERRORS = {
     "worldrex.risk": ("RiskError",),
     "worldrex.dynamics": ("ModelError", "TrainingError"),
     "worldrex.policy": ("PolicyError",),
+    "worldrex.evaluation": ("EvaluationError",),
     "worldrex.report": ("ReportError",),
 }
 FAILED, USAGE, INTERRUPTED = 1, 2, 130

@@ -9,7 +9,7 @@ from typing import Any
 from worldrex.runs import RunError
 
 # What says whose metrics a record has, and what says when: neither is a number to plot.
-EVENT_KEYS = ("stage", "model", "weight", "phase")
+EVENT_KEYS = ("stage", "model", "penalty", "weight", "phase")
 WHEN_KEYS = ("step", "total", "time")
 
 

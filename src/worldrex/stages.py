@@ -5,17 +5,40 @@ Each leaves what a resumed run needs in the run folder, and logs to it while it 
 
 import dataclasses
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from worldrex import tasks
 from worldrex.data import Transitions
 from worldrex.data.findings import plural
-from worldrex.dynamics import Progress, Run, TrainConfig, WorldModel, fit_runs, forget, load_model, split_of
-from worldrex.evaluation import CrossvalConfig, CrossvalTable, action_slope, crossval, output_scale, score, verdict
+from worldrex.dynamics import (
+    Progress,
+    Run,
+    TrainConfig,
+    TrainedPenalty,
+    WorldModel,
+    fit_runs,
+    forget,
+    load_model,
+    split_of,
+)
+from worldrex.evaluation import (
+    CrossvalConfig,
+    CrossvalTable,
+    Selection,
+    action_slope,
+    crossval,
+    errors_on_map,
+    output_scale,
+    penalty_noise,
+    score,
+    score_records,
+    shift_map,
+    verdict,
+)
 from worldrex.runs import RunFolder
-from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
+from worldrex.summary_tables import FOLDS_CAPTION, WEIGHTS_CAPTION, folds_table, weights_table
 from worldrex.terminal import Terminal
 
 # With two behaviors no weight can be compared; the penalized model that is shown beside ERM takes this one.
@@ -51,20 +74,24 @@ def _begins(folder: RunFolder, terminal: Terminal, stage: str, step: int) -> Non
 
 
 def log_weights(folder: RunFolder, data: Transitions, progress: Progress, runs: list[Run]) -> None:
-    """Log how a cross-validation stands: one record for each weight, the mean over its left-out behaviors and seeds."""
-    of_weight = np.array([run.weight for run in runs])
-    folder.log(
-        {
+    """Log how a cross-validation stands: one record for each penalty and weight, the mean over left-out behaviors and seeds."""
+    choices = [(run.penalty, run.weight) if run.weight else ("none", 0.0) for run in runs]
+    several = len({penalty for penalty, weight in choices if weight}) > 1
+
+    def record(choice: tuple[str, float]) -> dict[str, Any]:
+        own = np.array([other == choice for other in choices])
+        return {
             "stage": "crossval",
-            "weight": weight,
+            **({"penalty": choice[0]} if several and choice[1] else {}),
+            "weight": choice[1],
             "step": progress.step,
             "total": progress.total,
-            "train_risk": progress.train_risk[of_weight == weight].mean(),
-            "holdout_risk": _by_name(data, _finite_mean(progress.holdout_risk[of_weight == weight])),
-            "holdout_penalty": progress.holdout_penalty[of_weight == weight].mean(),
+            "train_risk": progress.train_risk[own].mean(),
+            "holdout_risk": _by_name(data, _finite_mean(progress.holdout_risk[own])),
+            "holdout_penalty": progress.holdout_penalty[own].mean(),
         }
-        for weight in np.unique(of_weight).tolist()
-    )
+
+    folder.log(map(record, sorted(dict.fromkeys(choices), key=lambda choice: (choice[1] > 0, choice))))
 
 
 def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
@@ -76,11 +103,12 @@ def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
     job.folder.begin("crossval")
     config = job.crossval
     folds = len(np.unique(logged.behavior))
-    weights = sorted({0.0, *config.weights}) if folds > 2 else [0.0]
+    weights = 1 + len({weight for weight in config.weights if weight > 0}) if folds > 2 else 1
+    several = [(len(config.penalties), "penalty")] if len(config.penalties) > 1 else []
     what = " x ".join(
         plural(count, noun)
         for count, noun in (
-            (folds, "left-out behavior"), (len(weights), "weight"), (config.seeds, "seed"), (config.members, "member")
+            (folds, "left-out behavior"), *several, (weights, "weight"), (config.seeds, "seed"), (config.members, "member")
         )
     )  # fmt: skip
     report = partial(log_weights, job.folder, logged)
@@ -90,19 +118,26 @@ def compare_weights(job: Job, logged: Transitions) -> CrossvalTable:
     job.folder.keep("crossval", table.to_json() | {"seconds": job.terminal.seconds["crossval"]})
     forget(job.folder.path / "checkpoint" / "crossval")
     job.terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
+    job.terminal.show(folds_table(table.selection, table.distance), caption=FOLDS_CAPTION)
     return table
+
+
+def penalty_of(job: Job, selection: Selection) -> TrainedPenalty:
+    """The candidate's, or the first of those that could not be compared."""
+    return job.crossval.penalties[0] if selection.best is None else cast(TrainedPenalty, selection.penalty)
 
 
 def fit_models(job: Job, logged: Transitions, table: CrossvalTable) -> dict[str, WorldModel]:
     """ERM, the best penalized model, and the same with the plain penalty; "chosen" is one of the first two."""
-    penalty, debiased, selection = job.crossval.penalty, job.crossval.debiased, table.selection
+    selection, debiased = table.selection, job.crossval.debiased
+    penalty = penalty_of(job, selection)
     weight = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
     runs = {
-        "erm": Run(penalty, 0.0, debiased, None, job.fit.seed),
-        "penalized": Run(penalty, weight, debiased, None, job.fit.seed),
+        "erm": Run(penalty, 0.0, debiased, (), job.fit.seed),
+        "penalized": Run(penalty, weight, debiased, (), job.fit.seed),
     }
     if debiased and penalty in ("variance", "std"):
-        runs["plain"] = Run(penalty, weight, False, None, job.fit.seed)
+        runs["plain"] = Run(penalty, weight, False, (), job.fit.seed)
     chosen = "penalized" if selection.chosen else "erm"
     kept = job.folder.kept("fit")
     if kept is not None:
@@ -146,7 +181,7 @@ def fit_models(job: Job, logged: Transitions, table: CrossvalTable) -> dict[str,
 def score_models(
     job: Job, logged: Transitions, unlogged: Transitions | None, table: CrossvalTable, models: dict[str, WorldModel]
 ) -> dict[str, Any]:
-    """Errors under the unlogged behaviors and on held-out episodes, the slope in the action, and the verdict.
+    """Errors under the unlogged behaviors and on held-out episodes, where these lie, the slope in the action, the verdict.
 
     ERM and the penalized model are diagnosed in full; the latter goes by the name "chosen" where it was chosen.
     """
@@ -165,29 +200,49 @@ def score_models(
         on_logged = scored(logged.rows(held_out))
         on_unlogged = scored(unlogged) if unlogged is not None else {}
         slope = _slopes(task, unlogged, scale, models) if task and unlogged is not None else None
+        compared = {name: models[name] for name in diagnosed}
+        placed = shift_map(logged, unlogged, shown=held_out, seed=job.fit.seed)
+        shift = placed.to_json() | errors_on_map(placed, compared, logged, unlogged, scale)
+        noise = _penalty_noise(job, logged, held_out, scale, compared)
     diagnostics = {name: entry.pop("diagnostics") for name, entry in (on_unlogged | on_logged).items()}
     crossval_json = table.to_json()
     candidate = UNCOMPARED_WEIGHT if selection.candidate is None else selection.candidate
     return {
         "verdict": dataclasses.asdict(verdict(selection, on_unlogged)),
         "chosen": {
-            "penalty": job.crossval.penalty if selection.chosen else "none",
+            "penalty": penalty_of(job, selection) if selection.chosen else "none",
             "weight": selection.chosen,
             "debiased": job.crossval.debiased,
             "loss": job.fit.loss,
         },
-        "candidate": {"penalty": job.crossval.penalty, "weight": candidate},
-        "crossval": crossval_json["crossval"],
-        "selection": crossval_json["selection"],
+        "candidate": {"penalty": penalty_of(job, selection), "weight": candidate},
+        **{name: crossval_json[name] for name in ("crossval", "selection", "distance")},
         "unlogged": on_unlogged,
         "logged": on_logged,
         "diagnostics": diagnostics,
+        "shift": shift,
+        "penalty_noise": noise,
         "slope": slope,
         "compile_seconds": {
             "crossval": table.compile_seconds,
             "fit": (job.folder.kept("fit") or {}).get("compile_seconds"),
         },
     }
+
+
+def _penalty_noise(
+    job: Job, logged: Transitions, held_out: np.ndarray, scale: np.ndarray, models: dict[str, WorldModel]
+) -> dict[str, Any] | None:
+    """What a batch of the fit shows of the plain penalty; None where episodes of one behavior only are held out."""
+    behavior, episode = logged.behavior[held_out], logged.episode[held_out]
+    if len(np.unique(behavior)) < 2:
+        return None
+    told = {}
+    for name, model in models.items():
+        scores = score_records(model, logged, scale, held_out)
+        losses = scores.squared if job.fit.loss == "squared" else scores.nll
+        told[name] = dataclasses.asdict(penalty_noise(losses, behavior, episode, job.fit.batch, seed=job.fit.seed))
+    return told
 
 
 def _slopes(task: tasks.Task, data: Transitions, scale: np.ndarray, models: dict[str, WorldModel]) -> dict[str, Any]:

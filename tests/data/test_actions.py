@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.data.logs import make_log
-from worldrex.data.options import ActionBounds
+from worldrex.data.options import ActionBounds, LoadOptions
 from worldrex.data.readers import load
 from worldrex.data.transitions import COLUMNS, DataError
 from worldrex.data.validate import require_valid, validate
@@ -55,3 +55,13 @@ def test_load_enforces_them():
     assert len(load(columns, options=LoadOptions(action_low=(-1.0,), action_high=(1.0,)))) == 180
     with pytest.raises(DataError, match=r"outside \[-0.5, inf\]"):
         load(columns, options=LoadOptions(action_low=(-0.5,)))
+
+
+def test_a_signaling_nan_outside_nothing_is_no_warning():
+    data = make_log(behaviors=2)
+    data.action.view(np.uint32)[3, 0] = 0x7F800001
+    data.action[5, 0] = 7
+    with pytest.raises(DataError, match=r"(?s)action\[:, 0\] has 1 NaN.*action\[:, 0\] has 1 value outside"):
+        load(
+            {name: getattr(data, name) for name in COLUMNS}, options=LoadOptions(action_low=(-6.0,), action_high=(6.0,))
+        )

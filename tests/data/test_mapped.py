@@ -129,9 +129,9 @@ def content(folder: Path) -> dict:
         ({"records": True}, "'True' records"),
         ({"obs": 1}, "records.npy"),
         ({"action": -1}, "widths"),
-        ({"behavior_names": ["a"]}, "behaviors"),
-        ({"behavior_names": [1, 2, 3, 4]}, "no names"),
-        ({"behavior_names": "abcd"}, "no names"),
+        ({"behavior_names": ["a"]}, "numbers from 0 to 3, and columns.json 1 names"),
+        ({"behavior_names": [1, 2, 3, 4]}, "are no names"),
+        ({"behavior_names": "abcd"}, "are no names"),
         ({"behavior_names": ["a", "a", "b", "c"]}, "twice"),
     ],
 )
@@ -158,5 +158,20 @@ def test_damaged_files_are_refused(folder: Path, name: str, how: str):
         np.save(file, values.astype(np.float64))
     else:
         np.save(file, values.astype(object), allow_pickle=True)
-    with pytest.raises(DataError, match=str(folder.name)):
+    with pytest.raises(DataError, match=f"{folder.name}' is a converted log that is not whole: .*{name}.npy.* again"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "columns.json is no JSON"),
+        ("[]", "columns.json does not tell format, records, obs, action, behavior_names"),
+        ('{"format": 2, "obs": 1}', "does not tell records, action, behavior_names"),
+        (None, "has records.npy, as a converted log has, and no columns.json"),
+    ],
+)
+def test_a_folder_whose_description_is_gone_says_what_it_was(folder: Path, text: str | None, told: str):
+    (folder / FILE).unlink() if text is None else (folder / FILE).write_text(text)
+    with pytest.raises(DataError, match=told):
         load(folder)

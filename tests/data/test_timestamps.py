@@ -105,7 +105,14 @@ def test_a_clock_that_cannot_be_read_is_no_reason_to_refuse(tmp_path, write):
     else:
         gaps = [None, *(datetime.datetime(2026, 1, 1) for _ in range(179))]
         pq.write_table(pa.table(wide | {"time": pa.array(gaps)}), path)
-    assert len(load(source)) == 180
+    lines: list[str] = []
+    assert len(load(source, say=lines.append)) == 180
+    name = "time" if write == "parquet" else "timestamp"
+    assert lines[0].endswith(f"{name} not looked at")
+    found: list[Finding] = []
+    load_unchecked(source, found=found.append)
+    assert [(finding.severity, finding.column) for finding in found if finding.column == name] == [("warning", name)]
+    assert "does not have a number or a date in each record" in found[-1].message
 
 
 def test_files_of_a_folder_may_have_a_clock_or_not(tmp_path):
@@ -114,7 +121,9 @@ def test_files_of_a_folder_may_have_a_clock_or_not(tmp_path):
     for number in range(2):
         more = {"time": clock(False)} if number else {}
         pq.write_table(pa.table(log | lists | more), tmp_path / f"{number}.parquet")
-    assert len(load(tmp_path)) == 360
+    lines: list[str] = []
+    assert len(load(tmp_path, say=lines.append)) == 360
+    assert lines[0].endswith("360 records, time not looked at")
 
 
 def test_columns_that_are_left_out_are_named():

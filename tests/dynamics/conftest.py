@@ -25,13 +25,13 @@ from worldrex.dynamics.tables import Tables
 from worldrex.dynamics.training import Assignment, StepInfo, TrainState, init, step
 
 SMALL = TrainConfig(members=3, elites=2, hidden=(16,), batch=32, warmup_steps=20, steps=40)
-TARGET = Run("variance", 10.0, True, 2, 0)
+TARGET = Run("variance", 10.0, True, (2,), 0)
 COMPANY = (
-    Run("none", 0.0, True, None, 0),
-    Run("variance", 0.0, True, None, 0),
-    Run("variance", 30.0, True, None, 0),
+    Run("none", 0.0, True, (), 0),
+    Run("variance", 0.0, True, (), 0),
+    Run("variance", 30.0, True, (), 0),
     TARGET,
-    Run("variance", 10.0, False, 0, 1),
+    Run("variance", 10.0, False, (0,), 1),
 )
 
 ALONE = """
@@ -148,8 +148,8 @@ def stepper_of(log: Transitions, config: TrainConfig, *, penalty: TrainedPenalty
     """`init` and `step` for that configuration."""
     penalties: tuple[tuple[TrainedPenalty, bool], ...] = ((penalty, True),)
     run = replace(COMPANY[2], penalty=penalty)
-    tables, _ = layout.tables_of(log, [None, 2], config)
-    assignment = jax.tree.map(lambda x: x[1], layout.assignments_of([run], [None, 2], penalties, config, 1))
+    tables, _ = layout.tables_of(log, [(), (2,)], config)
+    assignment = jax.tree.map(lambda x: x[1], layout.assignments_of([run], [(), (2,)], penalties, config, 1))
     first = jax.jit(partial(init, config=config))
     next_step = jax.jit(partial(step, config=config, penalties=penalties))
     return Stepper(

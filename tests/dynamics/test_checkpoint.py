@@ -26,7 +26,7 @@ from worldrex.dynamics import Run, Sweep, TrainingError, checkpoint, sweep, trai
 from worldrex.dynamics.checkpoint import KEPT, Position, newest, write
 from worldrex.runs import RunError
 
-RUNS = [Run("variance", 10.0, True, None, 0), Run("group_dro", 1.0, True, 2, 1)]
+RUNS = [Run("variance", 10.0, True, (), 0), Run("group_dro", 1.0, True, (2,), 1)]
 # Every kind of state there is: best weights, members that stop, weights of group_dro.
 CONFIG = replace(
     SMALL, members=2, elites=1, warmup_steps=40, steps=120, learning_rate=0.03, keep="best", patience=4, bootstrap=True

@@ -18,7 +18,7 @@ SCIENCE = TrainConfig(
     members=1, elites=1, hidden=(16,), batch=32, warmup_steps=200, steps=2500, learning_rate=3e-3, per_dimension=True
 )
 ERM, PLAIN, DEBIASED = (0.0, True), (30.0, False), (30.0, True)
-SCIENCE_RUNS = [Run("variance", *kind, None, seed) for kind in (ERM, PLAIN, DEBIASED) for seed in range(SEEDS)]
+SCIENCE_RUNS = [Run("variance", *kind, (), seed) for kind in (ERM, PLAIN, DEBIASED) for seed in range(SEEDS)]
 
 
 def test_fit_is_the_model_of_its_run(log: Transitions, company: Company, monkeypatch: pytest.MonkeyPatch):
@@ -35,11 +35,11 @@ def test_fit_is_the_model_of_its_run(log: Transitions, company: Company, monkeyp
     monkeypatch.setattr(import_module("worldrex.dynamics.fit"), "train", trained)
     hooks = {"report": lambda progress: None, "tick": lambda done, total: None}
     model = fit(log, config, **hooks)
-    run = Run("std", 30.0, False, None, 3)
+    run = Run("std", 30.0, False, (), 3)
     assert asked == [(log, [run], config), hooks]
     assert same_bits(model[:4], model_of_run(company.sweep, HEAVY, run, log, config)[:4])
     assert model.behavior_names == log.behavior_names
-    assert model.trained == {**asdict(config), "left_out": None}
+    assert model.trained == {**asdict(config), "left_out": ()}
 
 
 def test_elites_are_the_members_with_the_lowest_objective(log: Transitions, company: Company):

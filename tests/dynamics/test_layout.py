@@ -51,18 +51,18 @@ def test_columns_that_are_not_contiguous_are_copied_in_order():
 
 def test_the_tables_are_the_log_itself_where_it_lies_well(log: Transitions):
     data = replace(log, **{name: aligned(getattr(log, name)) for name in ("obs", "action", "next_obs", "reward")})
-    tables, _ = tables_of(data, [None, 2], SMALL)
+    tables, _ = tables_of(data, [(), (2,)], SMALL)
     for name in ("obs", "action", "next_obs", "reward"):
         assert np.shares_memory(getattr(tables, name), getattr(data, name))
     assert tables.first is None
-    longer, _ = tables_of(data.rows(slice(0, 1597)), [None], SMALL, 8)
+    longer, _ = tables_of(data.rows(slice(0, 1597)), [()], SMALL, 8)
     assert longer.obs.shape == (1600, 2)
     np.testing.assert_array_equal(longer.obs[:1597], log.obs[:1597])
     assert not longer.obs[1597:].any()
 
 
 def test_the_past_begins_with_the_episode(log: Transitions):
-    tables, _ = tables_of(log, [None], replace(SMALL, features=Features(history=2)))
+    tables, _ = tables_of(log, [()], replace(SMALL, features=Features(history=2)))
     np.testing.assert_array_equal(tables.first, np.arange(len(log)) // 20 * 20)
     assert tables.first.dtype == np.int32
 
@@ -71,7 +71,7 @@ def test_the_past_begins_with_the_episode(log: Transitions):
 def test_blocks_hold_all_rows_of_each_fold(log: Transitions, monkeypatch: pytest.MonkeyPatch, block: int):
     monkeypatch.setattr(layout, "BLOCK", block)
     _, held_out = holdout(log, SMALL.holdout, seed=SMALL.seed)
-    _, held = tables_of(log, [None, 2], SMALL)
+    _, held = tables_of(log, [(), (2,)], SMALL)
     for fold, rows in enumerate((held_out, held_out[log.behavior[held_out] != 2])):
         np.testing.assert_array_equal(held.rows[fold].reshape(-1)[: held.number[fold]], rows)
         assert held.number[fold] == len(rows)
@@ -79,7 +79,7 @@ def test_blocks_hold_all_rows_of_each_fold(log: Transitions, monkeypatch: pytest
 
 
 def test_held_out_records_are_judged_alike_in_blocks_of_any_size(log: Transitions, monkeypatch: pytest.MonkeyPatch):
-    runs = [Run("variance", 30.0), Run("irm", 10.0), Run("variance", 3.0, True, 2)]
+    runs = [Run("variance", 30.0), Run("irm", 10.0), Run("variance", 3.0, True, (2,))]
     config = replace(SMALL, members=2, elites=1, warmup_steps=5, steps=5)
     at_once = train(log, runs, config)
     monkeypatch.setattr(layout, "BLOCK", 7)
@@ -97,4 +97,4 @@ def test_values_that_a_disk_has_changed_since_are_found(log: Transitions, name: 
     values = getattr(log, name).copy()
     values[1234] = np.nan
     with pytest.raises(TrainingError, match="not finite in float32, first at row 1234"):
-        tables_of(replace(log, **{name: values}), [None], SMALL)
+        tables_of(replace(log, **{name: values}), [()], SMALL)

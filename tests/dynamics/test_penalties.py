@@ -89,9 +89,9 @@ def test_ends_are_learned_where_there_are_some_and_asked_for(trained: Trained, t
 
 
 def test_a_log_without_ends_has_no_head_for_them() -> None:
-    tables, _ = layout.tables_of(gust_log(2), [None, None], BRISK)
+    tables, _ = layout.tables_of(gust_log(2), [(), ()], BRISK)
     assert tables.terminated is None
-    tables, _ = layout.tables_of(ending(gust_log(2)), [None, None], replace(BRISK, termination="none"))
+    tables, _ = layout.tables_of(ending(gust_log(2)), [(), ()], replace(BRISK, termination="none"))
     assert tables.terminated is None
 
 

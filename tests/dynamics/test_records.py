@@ -12,7 +12,7 @@ from tests.dynamics.conftest import SMALL
 from worldrex.data import Transitions, maps_of, read_mapped, write_mapped
 from worldrex.dynamics import Features, Run, Sweep, records, sweep, train
 
-RUNS = [Run("variance", 30.0, seed=3), Run("variance", 3.0, left_out=2, seed=4)]
+RUNS = [Run("variance", 30.0, seed=3), Run("variance", 3.0, left_out=(2,), seed=4)]
 # All that a batch may ask of the tables: a past, ends, and the rows of one behavior.
 CONFIG = replace(
     SMALL, warmup_steps=130, steps=270, batch=16, hidden=(8,), sampler="balanced", bootstrap=True,

@@ -12,7 +12,7 @@ from tests.dynamics.recorder import Record, one, record_of
 from worldrex.data import Transitions
 from worldrex.dynamics import Progress, Run, Sweep, TrainingError, divergence, sweep, train
 
-RUNS = [Run("variance", 10.0, True, None, 0), Run("variance", 1.0, True, None, 1)]
+RUNS = [Run("variance", 10.0, True, (), 0), Run("variance", 1.0, True, (), 1)]
 CONFIG = replace(SMALL, members=2, elites=1)
 Trainer = Callable[..., tuple[Sweep, Record]]
 
@@ -104,9 +104,9 @@ def test_a_training_that_diverges_names_the_largest_value(log: Transitions, monk
 def test_the_column_of_the_largest_value_is_found(log: Transitions, name: str) -> None:
     column = getattr(log, name).copy()
     column[3] = -1e30
-    told = divergence.largest(replace(log, **{name: column}), None)
+    told = divergence.largest(replace(log, **{name: column}), ())
     assert name in told
-    left_out = int(log.behavior[3])
+    left_out = [int(log.behavior[3])]
     assert "e+01" not in divergence.largest(replace(log, **{name: column}), left_out)
 
 

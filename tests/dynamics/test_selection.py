@@ -13,7 +13,7 @@ from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, 
 from worldrex.dynamics.ensemble import init_network
 from worldrex.dynamics.selection import better, elites_of, no_best
 
-RUNS = [Run("variance", 10.0, True, None, 0), Run("none", 0.0, True, None, 1)]
+RUNS = [Run("variance", 10.0, True, (), 0), Run("none", 0.0, True, (), 1)]
 # So large a step at the switch that what the first phase left was better than anything after it.
 ROUGH = replace(SMALL, members=3, warmup_steps=200, steps=200, learning_rate=0.05)
 OFTEN = 10

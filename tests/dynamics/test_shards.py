@@ -35,7 +35,7 @@ found = {}
 for number, config in enumerate(CONFIGS):
     for given in (None, mask):
         for shards in (1, 2):
-            tables, _ = layout.tables_of(log, [None], config, shards)
+            tables, _ = layout.tables_of(log, [()], config, shards)
             part = partial(take, features=config.features, shards=shards)
             spec = tables_spec(tables, shards)
             cut = P(RECORD_AXIS) if shards > 1 else P()

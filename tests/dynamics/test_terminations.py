@@ -144,7 +144,7 @@ def test_the_probability_of_an_end_is_the_share_of_elites_that_the_rule_ends():
 
 def test_a_rule_that_is_given_is_not_learned(log: Transitions):
     ended = replace(log, terminated=log.obs[:, 0] > 1)
-    learned, _ = tables_of(ended, [None], SMALL)
+    learned, _ = tables_of(ended, [()], SMALL)
     np.testing.assert_array_equal(learned.terminated, ended.terminated)
     for data, termination in ((ended, "none"), (ended, "0:-inf:1"), (log, "learned")):
-        assert tables_of(data, [None], replace(SMALL, termination=termination))[0].terminated is None
+        assert tables_of(data, [()], replace(SMALL, termination=termination))[0].terminated is None

@@ -1,6 +1,8 @@
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -53,12 +55,17 @@ def done(log: Transitions) -> Done:
 
 def test_every_fold_weight_and_seed_has_its_row(done: Done, log: Transitions):
     keys = [(row["behavior"], row["weight"], row["seed"], row["penalty"]) for row in done.table.rows]
-    expected = [(name, weight, seed, "variance") for name in log.behavior_names for weight in WEIGHTS for seed in SEEDS]
+    expected = [
+        (name, weight, seed, "variance" if weight else "none")
+        for name in log.behavior_names
+        for weight in WEIGHTS
+        for seed in SEEDS
+    ]
     assert keys == expected
     assert [row.weight for row in done.table.selection.weights] == list(WEIGHTS)
     assert done.table.compile_seconds == done.sweep.compile_seconds > 0
     assert done.runs == [
-        Run("variance", weight, True, fold, seed) for fold in range(FOLDS) for weight in WEIGHTS for seed in SEEDS
+        Run("variance", weight, True, (fold,), seed) for fold in range(FOLDS) for weight in WEIGHTS for seed in SEEDS
     ]
 
 
@@ -75,7 +82,7 @@ def errors_by_hand(done: Done, number: int, part: Transitions, log: Transitions)
 
 def test_a_rows_risk_is_that_of_the_behavior_which_its_run_left_out(done: Done, log: Transitions):
     for number, (run, row) in enumerate(zip(done.runs, done.table.rows, strict=True)):
-        part = log.rows(log.behavior == run.left_out)
+        part = log.rows(log.behavior == run.left_out[0])
         np.testing.assert_allclose(row["risk"], errors_by_hand(done, number, part, log).mean(), rtol=1e-4)
 
 
@@ -94,7 +101,7 @@ def test_trained_risks_are_of_held_out_episodes_in_the_units_of_the_left_out_one
             own = [
                 errors_by_hand(done, number, part, log).mean()
                 for number, run in enumerate(done.runs)
-                if run.weight == row.weight and run.left_out != behavior
+                if run.weight == row.weight and run.left_out != (behavior,)
             ]
             assert len(own) == (FOLDS - 1) * len(SEEDS)
             np.testing.assert_allclose(row.trained[name].value, np.mean(own), rtol=1e-4)
@@ -117,7 +124,7 @@ def fake_train(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
         ensemble = linear_model(*[TRUTH] * config.members)
         risks = np.full((len(runs), config.members, data.num_behaviors), 0.5, np.float32)
         for number, run in enumerate(runs):
-            risks[number, :, run.left_out] = np.nan
+            risks[number][:, list(run.left_out)] = np.nan
         risks[:, :, np.bincount(data.behavior, minlength=data.num_behaviors) == 0] = np.nan
         normalizers = Normalizer(*(np.stack([x] * len(runs)) for x in ensemble.normalizer))
         objective = np.zeros((len(runs), config.members), np.float32)
@@ -140,7 +147,7 @@ def fake_train(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
 def test_two_behaviors_train_erm_alone(fake_train: list[Run]):
     log = gust_log(4, operators=((1.0, 0.0), (1.2, -0.5)))
     table = crossval(log, TINY)
-    assert fake_train == [Run("variance", 0.0, True, fold, seed) for fold in (0, 1) for seed in SEEDS]
+    assert fake_train == [Run("variance", 0.0, True, (fold,), seed) for fold in (0, 1) for seed in SEEDS]
     assert len(table.rows) == 4
     assert (table.selection.chosen, table.selection.candidate) == (0.0, None)
     expected = np.square(outputs_of(log)[log.behavior == 1] / output_scale(log))
@@ -151,13 +158,77 @@ def test_two_behaviors_train_erm_alone(fake_train: list[Run]):
 def test_a_behavior_without_records_is_no_fold(fake_train: list[Run], log: Transitions):
     table = crossval(log.rows(log.behavior != 1), TINY)
     assert {row["behavior"] for row in table.rows} == {"operator 0", "operator 2", "operator 3"}
-    assert {run.left_out for run in fake_train} == {0, 2, 3}
+    assert {run.left_out for run in fake_train} == {(0,), (2,), (3,)}
     assert table.selection.weights[0].trained.keys() == {"operator 0", "operator 2", "operator 3"}
 
 
 def test_erm_is_always_compared_and_weights_are_in_order(fake_train: list[Run], log: Transitions):
     table = crossval(log, replace(TINY, weights=(30.0, 1.0, 30.0)))
     assert [row.weight for row in table.selection.weights] == [0.0, 1.0, 30.0]
+
+
+def test_several_penalties_are_compared_in_one_program(fake_train: list[Run], log: Transitions):
+    table = crossval(log, replace(TINY, penalty=("mad", "std", "mad"), weights=(10.0, 1.0), seeds=1))
+    choices = [("none", 0.0), ("mad", 1.0), ("mad", 10.0), ("std", 1.0), ("std", 10.0)]
+    assert [row.choice for row in table.selection.weights] == choices
+    # ERM is trained once, as a penalty of weight 0.
+    assert [(run.penalty, run.weight) for run in fake_train] == 4 * [("mad", 0.0), *choices[1:]]
+    assert [(row["penalty"], row["weight"]) for row in table.rows] == 4 * choices
+
+
+def test_the_distance_of_each_behavior_from_the_rest_stands_beside(fake_train: list[Run], log: Transitions):
+    distance = crossval(log, TINY).distance
+    assert list(distance) == list(log.behavior_names)
+    far = crossval(replace(log, action=log.action + 9 * (log.behavior == 1)[:, None].astype(np.float32)), TINY).distance
+    assert far["operator 1"] > 1.5 * max(far[name] for name in far if name != "operator 1")
+
+
+FIVE = (*((1.0, -0.25 * number) for number in range(5)),)
+
+
+@pytest.mark.parametrize(("pairs", "expected"), [(3, 3), (10, 10), (40, 10), (0, 0)])
+def test_of_five_behaviors_pairs_are_left_out_too(fake_train: list[Run], pairs: int, expected: int):
+    log = gust_log(4, operators=FIVE)
+    ticks: list[tuple[int, int]] = []
+    table = crossval(log, replace(TINY, pairs=pairs), tick=lambda *told: ticks.append(told))
+    first, again = fake_train[:20], fake_train[20:]
+    assert all(len(run.left_out) == 1 for run in first)
+    left_out = list(dict.fromkeys(run.left_out for run in again))
+    assert len(left_out) == expected
+    assert all(one < other for one, other in left_out)
+    assert [(run.left_out, run.weight, run.seed) for run in again] == [
+        (pair, weight, seed) for pair in left_out for weight in WEIGHTS for seed in SEEDS
+    ]
+    found = table.selection.pairs
+    if not expected:
+        assert found is None
+        return
+    assert found is not None
+    assert found.pairs == [[log.behavior_names[behavior] for behavior in pair] for pair in left_out]
+    # All models are the same here.
+    assert found.erm.value == found.candidate.value == table.selection.erm.worst.value
+    assert CrossvalTable.from_json(json.loads(json.dumps(table.to_json()))) == table
+
+
+def test_four_behaviors_leave_no_pairs_out(fake_train: list[Run], log: Transitions):
+    assert crossval(log, TINY).selection.pairs is None
+    assert all(len(run.left_out) == 1 for run in fake_train)
+
+
+def test_pairs_in_earnest_keep_the_metrics_and_go_on_ticking(tmp_path: Path):
+    """A run that is interrupted among the pairs goes on from a checkpoint of its own; the progress never falls back."""
+    log = gust_log(4, operators=FIVE)
+    config = replace(TINY, pairs=2, seeds=1, warmup_steps=2, steps=4)
+    begun: list[int] = []
+    ticks: list[tuple[int, int]] = []
+    table = crossval(log, config, tick=lambda *told: ticks.append(told), begins=begun.append, checkpoint=tmp_path / "a")
+    assert begun == [0]
+    done = [step for step, _ in ticks]
+    assert done == sorted(done)
+    assert len({total for _, total in ticks}) == 1
+    assert done[-1] == ticks[-1][1]
+    assert table.selection.pairs is not None
+    assert len(table.selection.pairs.pairs) == 2
 
 
 def test_one_behavior_is_refused(log: Transitions):
@@ -182,7 +253,14 @@ def test_values_that_are_not_finite_are_refused(log: Transitions):
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"seeds": 0}, "seeds is 0"), ({"weights": (1.0, -1.0)}, "weight is -1.0"), ({"members": 0}, "members is 0")],
+    [
+        ({"seeds": 0}, "seeds is 0"),
+        ({"weights": (1.0, -1.0)}, "weight is -1.0"),
+        ({"members": 0}, "members is 0"),
+        ({"penalty": ()}, "penalty is ().*name one or more of variance, std"),
+        ({"penalty": ("variance", "none")}, "'none'.*ERM, no penalty, is always compared"),
+        ({"pairs": -1}, "pairs is -1"),
+    ],
 )
 def test_settings_that_compare_nothing_are_refused(log: Transitions, setting: dict[str, Any], message: str):
     with pytest.raises(TrainingError, match=message):

@@ -1,13 +1,17 @@
 """Distances between behaviors, and the map that they are on."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.data.logs import make_log
+from tests.dynamics.gust import gust_log
+from tests.dynamics.made_up import TRUTH, linear_model, model_that_sees
 from worldrex.data import Transitions
-from worldrex.evaluation import shift_map
+from worldrex.dynamics import Features
+from worldrex.evaluation import errors_on_map, score_records, shift_map
 from worldrex.runs import plain
 
 
@@ -91,3 +95,45 @@ def test_one_behavior_has_no_rest():
     found = shift_map(cloud([0.0]))
     assert np.isnan(found.to_rest).all()
     assert plain(found.to_json())["behaviors"][0]["to_rest"] is None
+
+
+def test_the_map_shows_the_records_that_it_is_told_to():
+    data = cloud([-1.0, 1.0])
+    held_out = np.flatnonzero(data.episode % 5 == 0)
+    found = shift_map(data, shown=held_out)
+    assert set(np.concatenate(list(found.rows.values()))) <= set(held_out)
+    np.testing.assert_array_equal(found.distance, shift_map(data).distance)
+    # Of a behavior that has none among them, any.
+    of_one = shift_map(data, shown=held_out[data.behavior[held_out] == 0])
+    assert set(data.behavior[of_one.rows["at 1"]]) == {1}
+
+
+def test_the_points_of_many_behaviors_are_few_of_each():
+    found = shift_map(cloud([float(mean) for mean in range(40)], episodes=2))
+    assert {len(points) for points in found.points.values()} == {50}
+
+
+def test_errors_stand_at_the_points_of_their_records():
+    logged, other = gust_log(8), gust_log(6, seed=5)
+    other = replace(other, behavior=np.zeros_like(other.behavior), behavior_names=("new",))
+    placed = shift_map(logged, other, shown=np.flatnonzero(logged.episode % 2 == 0))
+    model = linear_model(TRUTH)
+    scale = np.array([1.0, 2.0, 0.5])
+    told = errors_on_map(placed, {"erm": model}, logged, other, scale)
+    assert told["squared_error"]["erm"].keys() == set(placed.behaviors)
+    for name in placed.behaviors:
+        whole = score_records(model, other if name == "new" else logged, scale)
+        np.testing.assert_allclose(told["squared_error"]["erm"][name], whole.squared[placed.rows[name]], atol=1e-4)
+        np.testing.assert_allclose(told["uncertainty"]["erm"][name], whole.total[placed.rows[name]], atol=1e-4)
+    assert len(np.unique(told["squared_error"]["erm"]["new"])) > 50
+    json.dumps(plain(placed.to_json() | told), allow_nan=False)
+
+
+def test_a_model_that_sees_the_past_is_told_the_past_of_the_points():
+    logged = gust_log(8)
+    placed = shift_map(logged)
+    model = model_that_sees(Features(history=3), 2, 1)
+    told = errors_on_map(placed, {"erm": model}, logged, None, np.ones(3))
+    whole = score_records(model, logged, np.ones(3))
+    for name, rows in placed.rows.items():
+        np.testing.assert_allclose(told["squared_error"]["erm"][name], whole.squared[rows], rtol=1e-4, atol=1e-4)

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import trim_mean
 
 from worldrex.evaluation import interquartile_mean
-from worldrex.evaluation.statistics import by_cluster, cluster_means, interval, resample
+from worldrex.evaluation.statistics import by_cluster, cluster_means, interval, resample, simultaneous
 
 
 def test_sums_and_sizes_of_each_cluster():
@@ -110,3 +110,31 @@ def test_an_interquartile_mean_needs_finite_scores():
     for scores in (np.zeros((0, 3)), np.array([[1.0, np.nan]])):
         with pytest.raises(ValueError, match="that are not finite; give"):
             interquartile_mean(scores)
+
+
+def test_simultaneous_intervals_hold_for_all_at_once():
+    """Of 20 independent normal quantities, 95 % of the time none is outside; each alone would be in 36 % of cases."""
+    rng = np.random.default_rng(0)
+    std = np.linspace(0.1, 2, 20)
+    draws = 5 + std * rng.normal(size=(4000, 20))
+    intervals = simultaneous(np.full(20, 5.0), draws)
+    fresh = 5 + std * rng.normal(size=(4000, 20))
+    inside = np.all([(fresh[:, i] > one.low) & (fresh[:, i] < one.high) for i, one in enumerate(intervals)], axis=0)
+    np.testing.assert_allclose(inside.mean(), 0.95, atol=0.015)
+    half_widths = np.array([one.high - one.value for one in intervals])
+    np.testing.assert_allclose(half_widths / std, half_widths[0] / std[0], rtol=0.05)
+
+
+def test_one_quantity_has_the_usual_interval():
+    draws = np.random.default_rng(1).normal(size=(20_000, 1))
+    (only,) = simultaneous(np.zeros(1), draws)
+    np.testing.assert_allclose([only.low, only.high], [-1.96, 1.96], rtol=0.03)
+
+
+def test_a_quantity_that_never_varies_has_no_width_and_widens_no_other():
+    draws = np.column_stack([np.zeros(5000), np.random.default_rng(1).normal(size=5000)])
+    still, other = simultaneous(np.array([1.0, 0.0]), draws)
+    assert (still.low, still.high) == (1.0, 1.0)
+    np.testing.assert_allclose(other.high, 1.96, rtol=0.05)
+    (alone,) = simultaneous(np.ones(1), np.ones((10, 1)))
+    assert (alone.low, alone.high) == (1.0, 1.0)

@@ -1,9 +1,9 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from worldrex.evaluation import Estimate, Selection, Verdict, WeightRow, Worst, verdict
-from worldrex.evaluation.selection import RULE
+from worldrex.evaluation import Estimate, Pairs, Selection, Spread, Verdict, WeightRow, Worst, verdict
 
 Interval = tuple[float, float, float]
 
@@ -13,7 +13,8 @@ def around(value: float) -> Interval:
 
 
 def row(weight: float, worst: Interval, gain: Interval, behavior: str = "bold") -> WeightRow:
-    return WeightRow(weight, Worst(*worst, behavior=behavior), Estimate(*worst), {}, {}, Estimate(*gain))
+    penalty = "variance" if weight else "none"
+    return WeightRow(penalty, weight, Worst(*worst, behavior=behavior), Estimate(*worst), {}, {}, Estimate(*gain))
 
 
 def selection(chosen: float, gain: Interval = (0.6, 0.5, 0.7)) -> Selection:
@@ -24,7 +25,7 @@ def selection(chosen: float, gain: Interval = (0.6, 0.5, 0.7)) -> Selection:
         row(10.0, around(2 - half[0]), half),
         row(100.0, around(2 - gain[0]), gain, "calm"),
     ]
-    return Selection(RULE, rows, chosen, 100.0)
+    return Selection("the rule", rows, "variance", chosen, 100.0)
 
 
 def entry(erm: Interval, penalized: Interval, floor: float | None, *, model: str = "chosen") -> dict[str, Any]:
@@ -37,13 +38,19 @@ def entry(erm: Interval, penalized: Interval, floor: float | None, *, model: str
 
 LEFT_OUT = [
     "Left out, 'bold' is predicted worst by ERM: error 2 [1.8, 2.2].",
-    "At weight 100 the worst left-out error is 1.4 [1.26, 1.54] ('calm'); the gain over ERM is 0.6 [0.5, 0.7].",
+    "At weight 100 the worst left-out error is 1.4 [1.26, 1.54] ('calm'); the gain over ERM is 0.6 [0.5, 0.7], "
+    "an interval that holds for all 2 comparisons at once.",
+]
+CONDITIONS = [
+    "The new policy sees and does what the log has records of: elsewhere, every model guesses.",
+    "The system is the same for all behaviors, and what they saw and the log did not acts on it in the same way.",
+    "The outcomes are as noisy under each behavior as under the others.",
 ]
 
 
 def test_the_penalty_helps_where_nothing_unlogged_is_known():
     assert verdict(selection(100.0), {}) == Verdict(
-        "helps", "The penalty helps: at weight 100 the worst left-out error falls by 30 %.", LEFT_OUT
+        "helps", "The penalty helps: at weight 100 the worst left-out error falls by 30 %.", LEFT_OUT, CONDITIONS
     )
 
 
@@ -61,6 +68,7 @@ def test_the_penalty_helps_under_unlogged_policies():
             "Under 'random', ERM's error is 1 and the chosen model's 1.1 times the noise floor.",
             "Under 'reversed', ERM's error is 3 and the chosen model's 1.1 times the noise floor.",
         ],
+        CONDITIONS,
     )
 
 
@@ -119,7 +127,7 @@ def test_without_a_floor_worth_the_name_errors_stand_alone(floor: float | None):
     ]
 
 
-@pytest.mark.parametrize("gain", [(0.03, 0.02, 0.04), (-0.5, -0.6, -0.4)])
+@pytest.mark.parametrize("gain", [(0.03, 0.02, 0.04), (-0.5, -0.96, -0.03), (-0.03, -0.035, -0.025)])
 def test_the_penalty_buys_nothing(gain: Interval):
     unlogged = {"random": entry(around(1.0), around(1.3), 0.5, model="penalized")}
     found = verdict(selection(0.0, gain), unlogged)
@@ -140,11 +148,61 @@ def test_a_gain_within_chance_cannot_tell():
         "The evidence cannot tell whether the penalty helps: at weight 100 the worst left-out error is 15 % smaller, within "
         "chance; the chosen model is plain ERM."
     )
-    assert found.evidence[1].endswith("the gain over ERM is 0.3 [-0.1, 0.7].")
+    assert "the gain over ERM is 0.3 [-0.1, 0.7], an interval" in found.evidence[1]
+
+
+def test_a_penalty_that_raises_the_worst_error_at_its_best_hurts():
+    found = verdict(selection(0.0, (-0.5, -0.6, -0.4)), {})
+    assert found.kind == "hurts"
+    assert found.sentence == (
+        "The penalty hurts: even at weight 100, the best of those compared, the worst left-out error rises by 25 %, so the "
+        "chosen model is plain ERM."
+    )
+
+
+def in_pairs(gain: Interval) -> Pairs:
+    """As ERM and the candidate fare with two behaviors left out."""
+    erm, candidate = Worst(*around(2.5), behavior="bold"), Worst(*around(2.5 - gain[0]), behavior="calm")
+    return Pairs([["bold", "calm"], ["bold", "dull"]], erm, candidate, Estimate(*gain))
+
+
+@pytest.mark.parametrize(
+    ("gain", "kind"), [((0.5, 0.3, 0.7), "helps"), ((-0.5, -1.1, 0.1), "helps"), ((-0.5, -0.9, -0.1), "cannot tell")]
+)
+def test_two_behaviors_left_out_together_may_gainsay_the_gain(gain: Interval, kind: str):
+    found = verdict(replace(selection(100.0), pairs=in_pairs(gain)), {})
+    assert found.kind == kind
+    assert found.evidence[-1].startswith(
+        "With two behaviors left out together (2 pairs), the worst error goes from 2.5 "
+    )
+    if kind == "cannot tell":
+        assert found.sentence == (
+            "The evidence is divided: though the worst left-out error falls by 30 % at weight 100, with two behaviors left out "
+            "together it rises from 2.5 to 3."
+        )
+
+
+@pytest.mark.parametrize(("least", "suspected"), [((0.1, 0.05, 0.15), False), ((0.4, 0.3, 0.5), True)])
+def test_risks_that_stay_apart_put_the_verdict_under_a_condition(least: Interval, suspected: bool):
+    spread = Spread(Estimate(0.8, 0.7, 0.9), Estimate(*least), 300.0, least[0] / 0.8, 0.5)
+    *_, last = verdict(replace(selection(100.0), spread=spread), {}).conditions
+    assert (
+        f"differ by 80 % of their mean over the behaviors trained on, and by {100 * least[0]:.0f} % at weight 300"
+        in last
+    )
+    assert ("give it with --baselines" in last) is suspected
+    assert ("Nothing speaks against it" in last) is not suspected
+
+
+def test_another_penalty_than_the_usual_one_is_named():
+    rows = [replace(one, penalty="mad") if one.weight else one for one in selection(100.0).weights]
+    found = verdict(replace(selection(100.0), weights=rows, penalty="mad"), {})
+    assert found.sentence == "The penalty helps: at weight 100 of 'mad' the worst left-out error falls by 30 %."
+    assert found.evidence[1].startswith("At weight 100 of 'mad' the worst")
 
 
 def test_two_behaviors_cannot_tell():
-    alone = Selection(RULE, selection(0.0).weights[:1], 0.0, None)
+    alone = Selection("the rule", selection(0.0).weights[:1], "none", 0.0, None)
     found = verdict(alone, {"random": entry(around(1.0), around(0.5), None, model="penalized")})
     assert found.kind == "cannot tell"
     assert found.sentence == (

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.report.made_up_diagnostics import around, diagnosed, noisy, shifted
+
 LOGGED = ("ignores the gust", "compensates a quarter", "compensates a half", "compensates three quarters")
 # Held-out risk of each behavior when trained on, and its left-out risk, by weight.
 TRAINED = {
@@ -27,10 +29,6 @@ UNLOGGED = {
     "random torques": {"erm": 2.66, "chosen": 1.03, "penalized": 1.03, "plain": 1.39, "noise_floor": 1.0},
     "strong compensation": {"erm": 0.51, "chosen": 0.98, "penalized": 0.98, "plain": 0.25, "noise_floor": 1.0},
 }
-
-
-def around(value: float, share: float = 0.05, **more: Any) -> dict[str, Any]:
-    return {"value": value, "low": value * (1 - share), "high": value * (1 + share), **more}
 
 
 def selection(
@@ -129,6 +127,13 @@ def summary_of_gusty() -> dict[str, Any]:
         "logged": scored(
             {name: {"erm": erm, "chosen": 1.0, "plain": 0.6} for name, erm in zip(LOGGED, TRAINED[0], strict=True)}
         ),
+        "diagnostics": {
+            name: {"erm": diagnosed(of["erm"], 0.6), "chosen": diagnosed(of["chosen"], 1.0)}
+            for name, of in UNLOGGED.items()
+        }
+        | {name: {"erm": diagnosed(0.5, 1.0), "chosen": diagnosed(1.0, 1.05)} for name in LOGGED},
+        "shift": shifted(LOGGED, tuple(UNLOGGED)),
+        "penalty_noise": noisy({"erm": 0.2, "chosen": 0.001}),
         "slope": {
             "action": "torque",
             "output": "ω",
@@ -140,6 +145,11 @@ def summary_of_gusty() -> dict[str, Any]:
         },
         "seconds": {"collect": 3.1, "describe": 0.2, "crossval": 121.4, "fit": 58.8, "score": 6.3, "report": None},
     }
+
+
+def without_evidence(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary as runs before 0.2 left it: without diagnostics, distances and noise."""
+    return {name: part for name, part in summary.items() if name not in ("diagnostics", "shift", "penalty_noise")}
 
 
 def training_lines(
@@ -214,13 +224,17 @@ def summary_of_pipeline() -> dict[str, Any]:
             {"Pipeline-high-20000-val": {"erm": 0.52, "chosen": 0.52, "penalized": 0.534, "noise_floor": None}}
         ),
         "logged": {},
+        "diagnostics": {},
+        "shift": None,
+        "penalty_noise": None,
         "slope": None,
     }
 
 
 def summary_of_many(
-    count: int = 12, *, weights: Sequence[int] = (0, 1, 3, 10, 30, 100), seeds: int = 0
+    count: int = 12, *, weights: Sequence[int] = (0, 1, 3, 10, 30, 100), seeds: int = 0, unlogged: int = 0
 ) -> dict[str, Any]:
+    """A run of many behaviors; with as many unlogged ones, each of them diagnosed."""
     names = tuple(
         f"operator {chr(65 + index % 26)}{index // 26 or ''}, shift {index % 3 + 1}" for index in range(count)
     )
@@ -231,9 +245,12 @@ def summary_of_many(
         for weight in weights
     }
     trained = {weight: tuple(0.9 * risk for risk in risks) for weight, risks in left_out.items()}
+    others = tuple(f"policy {index}" for index in range(unlogged))
+    errors = {name: {"erm": 2.0 + index / 9, "chosen": 1.1} for index, name in enumerate(others)}
+    of_logged = {name: {"erm": 0.6, "chosen": 0.9} for name in names} if others else {}
     return summary_of_gusty() | {
         "task": f"plant-{count}",
-        "data": summary_of_gusty()["data"] | {"behaviors": described(names), "unlogged": []},
+        "data": summary_of_gusty()["data"] | {"behaviors": described(names), "unlogged": described(others)},
         "selection": selection(names, left_out, trained),
         "crossval": [
             {"penalty": "variance", "weight": float(weight), "behavior": name, "seed": seed, "risk": risk}
@@ -243,8 +260,14 @@ def summary_of_many(
         ],
         "chosen": {"penalty": "variance", "weight": 30.0, "debiased": True, "loss": "squared"},
         "candidate": {"penalty": "variance", "weight": 30.0},
-        "unlogged": {},
-        "logged": {},
+        "unlogged": scored(errors),
+        "logged": scored(of_logged),
+        "diagnostics": {
+            name: {"erm": diagnosed(of["erm"], 0.6), "chosen": diagnosed(of["chosen"], 1.0)}
+            for name, of in (errors | of_logged).items()
+        },
+        "shift": shifted(names, others) if others else None,
+        "penalty_noise": noisy({"erm": 0.2, "chosen": 0.001}) if others else None,
         "slope": None,
     }
 

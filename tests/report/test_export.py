@@ -9,12 +9,17 @@ from PIL import Image
 
 from tests.program import Words
 from tests.report.conftest import WriteRun
-from tests.report.made_up_runs import LOGGED, summary_of_gusty, summary_of_many
+from tests.report.made_up_runs import LOGGED, summary_of_gusty, summary_of_many, without_evidence
 from worldrex.report import ReportError, read_run, write_figures, write_page
 from worldrex.report.export import light_spec, named_figures, svg_and_png
 from worldrex.report.parts import parts_of
 
-NAMES = ["left-out", "slope", "trained", "training-erm", "training-penalized", "training-plain-penalty", "unlogged"]
+UNLOGGED = ("leans-with-the-gust", "random-torques", "strong-compensation")
+NAMES = [
+    "coverage", "distances", "left-out", "noise", "pit-all-logged-behaviors", "shift", "slope", "trained", "training-erm",
+    "training-penalized", "training-plain-penalty", "unlogged",
+    *(f"{what}-{name}" for what in ("open-loop-coverage", "open-loop-error", "pit", "uncertainty") for name in UNLOGGED),
+]  # fmt: skip
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -41,7 +46,7 @@ def test_each_figure_is_there_as_both(gusty_figures: Path) -> None:
             width, height = image.size
             corner = image.convert("RGBA").getpixel((0, 0))
         assert width > 2000
-        assert height > 500
+        assert height > 400
         assert corner == (255, 255, 255, 255)
         root = ET.parse(gusty_figures / f"{name}.svg").getroot()
         # A whole drawing: nothing is fetched, and text is text.
@@ -57,11 +62,20 @@ def test_each_figure_names_its_lines(gusty_figures: Path, name: str) -> None:
         "unlogged": ("ERM", "chosen", "plain", "noise floor"),
         "slope": ("truth 0.15", "ERM", "chosen"),
         "left-out": ("worst", "mean", *LOGGED),
-    }.get(name, LOGGED)
+        "coverage": ("ERM", "chosen", "50 %", "95 %", "leans with the gust  (not logged)", *LOGGED),
+        "distances": ("ignores the gust  1", "random torques  6"),
+        "shift": (*LOGGED, "random torques (not logged)", "first component (61 % of the variance)"),
+        "noise": ("ERM", "chosen", "batch of this fit"),
+    }.get(name, LOGGED if name.startswith("train") else ("ERM", "chosen"))
+    if name.startswith("open-loop-error"):
+        wanted = (*wanted, "nothing changes", name.removeprefix("open-loop-error-").replace("-", " "))
     for word in wanted:
         assert word in said
     assert not re.search(r"\bb\d\b", said)
-    assert said.count("(no penalty)") == (name == "unlogged")  # one legend for colors and shapes together
+    # One legend for colors and shapes together; lines whose names stand beside them need none.
+    assert said.count("(no penalty)") == (
+        name not in ("slope", "distances", "shift", "left-out") and "train" not in name
+    )
 
 
 def test_many_lines_have_a_legend_and_names_stay_text(write_run: WriteRun) -> None:
@@ -73,7 +87,7 @@ def test_many_lines_have_a_legend_and_names_stay_text(write_run: WriteRun) -> No
         for part in ("folds", "trained"):
             row[part] = {hostile if name == first else name: value for name, value in row[part].items()}
     parts = parts_of(read_run(write_run(summary)), "run1")
-    figure, keys = named_figures(parts, alone=True)["left-out"]
+    figure, keys = named_figures([parts])["left-out"]
     legends = re.findall(r'"orient": "bottom"', str(light_spec(figure, keys)).replace("'", '"'))
     assert legends
     svg, png = svg_and_png(figure, keys)
@@ -88,17 +102,23 @@ def test_many_lines_have_a_legend_and_names_stay_text(write_run: WriteRun) -> No
 
 def test_figures_of_several_runs_have_names_of_their_own(write_run: WriteRun, tmp_path: Path) -> None:
     folders = [
-        write_run(summary_of_gusty() | {"unlogged": {}, "slope": None}, name, without=("metrics.jsonl",))
+        write_run(
+            without_evidence(summary_of_gusty()) | {"unlogged": {}, "logged": {}, "slope": None},
+            name,
+            without=("metrics.jsonl",),
+        )
         for name in "ab"
     ]
     written = write_figures(folders, tmp_path / "both")
     assert [path.name for path in written] == [
-        f"run{run}-{name}.{end}" for run in (1, 2) for name in ("trained", "left-out") for end in ("svg", "png")
+        f"{name}.{end}"
+        for name in ("comparison-left-out", "run1-trained", "run1-left-out", "run2-trained", "run2-left-out")
+        for end in ("svg", "png")
     ]
 
 
 def test_nothing_is_overwritten(write_run: WriteRun, tmp_path: Path, call: Callable[..., Words]) -> None:
-    folder = write_run(summary_of_gusty(), without=("metrics.jsonl",))
+    folder = write_run(without_evidence(summary_of_gusty()), without=("metrics.jsonl",))
     place, page = tmp_path / "figures", tmp_path / "report.html"
     place.mkdir()
     (place / "slope.png").write_text("of yesterday")

@@ -39,7 +39,7 @@ def rows(chart: alt.LayerChart | None) -> list[dict[str, Any]]:
 
 
 def test_unlogged_errors_have_a_dot_an_interval_and_a_floor_for_each() -> None:
-    data = rows(figures.unlogged_errors(summary_of_gusty()))
+    data = rows(figures.errors(summary_of_gusty(), "unlogged"))
     errors = {(row["behavior"], row["key"]): row for row in data if "error" in row}
     assert len(errors) == 9
     worst = errors["leans with the gust", "erm"]
@@ -48,21 +48,23 @@ def test_unlogged_errors_have_a_dot_an_interval_and_a_floor_for_each() -> None:
 
 
 def test_labels_of_large_errors_stand_on_the_left_of_their_interval() -> None:
-    sides = {(row["error"], row["side"]) for row in rows(figures.unlogged_errors(summary_of_gusty())) if "side" in row}
+    sides = {
+        (row["error"], row["side"]) for row in rows(figures.errors(summary_of_gusty(), "unlogged")) if "side" in row
+    }
     assert (2.95, "left") in sides
     assert (0.25, "right") in sides
 
 
 def test_an_axis_of_large_ratios_is_logarithmic_and_of_small_ones_starts_at_zero() -> None:
-    assert '"type": "log"' in json.dumps(specification(figures.unlogged_errors(summary_of_gusty())))
-    assert '"type": "log"' not in json.dumps(specification(figures.unlogged_errors(summary_of_pipeline())))
+    assert '"type": "log"' in json.dumps(specification(figures.errors(summary_of_gusty(), "unlogged")))
+    assert '"type": "log"' not in json.dumps(specification(figures.errors(summary_of_pipeline(), "unlogged")))
 
 
 def test_without_intervals_and_floors_the_dots_remain() -> None:
     summary = summary_of_pipeline()
     for errors in summary["unlogged"].values():
         del errors["intervals"]
-    data = rows(figures.unlogged_errors(summary))
+    data = rows(figures.errors(summary, "unlogged"))
     assert {row["low"] for row in data if "error" in row} == {0.52, 0.534}
     assert not [row for row in data if "noise floor" in row]
 
@@ -71,7 +73,7 @@ def test_a_floor_of_next_to_nothing_does_not_stretch_the_axis() -> None:
     summary = summary_of_gusty()
     for errors in summary["unlogged"].values():
         errors["noise_floor"] = 1e-12
-    data = rows(figures.unlogged_errors(summary))
+    data = rows(figures.errors(summary, "unlogged"))
     assert not [row for row in data if "noise floor" in row]
     assert {row["label"] for row in data if "side" in row} >= {"2.95", "1.04"}
 
@@ -118,7 +120,7 @@ def test_training_marks_the_switch_of_the_penalized_model_only() -> None:
 
 def test_charts_of_parts_that_are_missing_are_none() -> None:
     summary = summary_of_gusty() | {"selection": {}, "unlogged": {}, "slope": None}
-    assert figures.unlogged_errors(summary) is None
+    assert figures.errors(summary, "unlogged") is None
     assert figures.trained_on_risks(summary) is None
     assert figures.left_out_risks(summary) is None
     assert figures.slope(summary) is None

@@ -11,6 +11,7 @@ from tests.report.conftest import WriteRun
 from tests.report.made_up_runs import summary_of_gusty, summary_of_pipeline
 from tests.report.test_page import HOSTILE, renamed
 from worldrex.report import Run, read_run
+from worldrex.report.folder import SUMMARY_PARTS
 from worldrex.report.markdown import escaped, fenced, render_markdown, table
 from worldrex.report.tables import Estimate, Table
 
@@ -21,14 +22,21 @@ def test_the_verdict_the_tables_and_the_figures(
     out = tmp_path / "my reports" / "gusty.md"
     code, said, err = call("report", write_run(summary_of_gusty()), "--format", "md", "--out", out, "--json")
     assert (code, strict_json(said)["page"]) == (0, str(out)), err
-    assert len(strict_json(said)["figures"]) == 14
+    assert len(strict_json(said)["figures"]) == 2 * 24
     text = out.read_text(encoding="utf-8")
     assert text.startswith("# gusty-pendulum\n\n40,960 records · 412 episodes")
     assert "**The penalty helps.** The penalized model holds" in text
     assert "| leans with the gust | 2.95 (2.80 to 3.13) | 1.04 (0.988 to 1.10) | 1.88 (1.79 to 1.99) | 1.00 |" in text
+    for words in (
+        "*Squared error after so many steps, in units of the one-step change*",
+        "### leans with the gust",
+        "## Where the behaviors go",
+        "The hardest for ERM is “ignores the gust”",
+    ):
+        assert words in text, words
     assert "```\nworldrex run --task gusty-pendulum\n```" in text
     linked = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(linked) == 14
+    assert len(linked) == 2 * 24
     assert all((out.parent / unquote(place)).is_file() for place in linked)
     assert not re.search(r"\n{3,}|[ \t]+$", text, re.MULTILINE)
 
@@ -72,7 +80,7 @@ def test_cells_and_fences() -> None:
 
 @pytest.mark.parametrize("state", ["running", "interrupted"])
 def test_a_run_that_is_not_finished_says_so(state: str) -> None:
-    empty = summary_of_gusty() | {"verdict": None, "selection": {}, "unlogged": {}, "logged": {}, "slope": None}
+    empty = SUMMARY_PARTS | {"task": "gusty-pendulum"}
     text = render_markdown([Run(Path("run"), state, "fit", empty, {}, {}, ())] * 2, "figures")
     assert text.startswith("# 2 runs")
     assert text.count(f"**This run is not finished** ({state}, at the stage fit)") == 2

@@ -12,6 +12,7 @@ import pytest
 from tests.report.conftest import WriteRun
 from tests.report.made_up_runs import summary_of_gusty, summary_of_many, summary_of_pipeline
 from worldrex.report import ReportError, Run, render_page, write_page
+from worldrex.report.folder import SUMMARY_PARTS
 from worldrex.report.page import script_json
 from worldrex.runs import RunError
 
@@ -89,9 +90,10 @@ def test_headings_are_in_order_and_each_chart_has_words_and_a_table(gusty_page: 
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert next(attributes for tag, attributes in page.tags if tag == "html")["lang"] == "en"
     charts = [attributes for _, attributes in page.tags if attributes.get("class") == "chart"]
-    assert len(charts) == 7
+    # Seven of errors, weights and training; seventeen open ones of the evidence, and twelve that are folded away.
+    assert len(charts) == 7 + 17 + 12
     assert all(len(attributes["aria-label"] or "") > 40 for attributes in charts)
-    assert len([tag for tag, _ in page.tags if tag == "details"]) >= 7
+    assert len([tag for tag, _ in page.tags if tag == "details"]) >= 12
 
 
 def test_the_verdict_comes_first_with_the_numbers_it_rests_on(gusty_page: str) -> None:
@@ -110,7 +112,7 @@ def test_the_verdict_comes_first_with_the_numbers_it_rests_on(gusty_page: str) -
 
 
 def page_without_files(summary: dict[str, Any]) -> str:
-    return render_page([Run(Path("run"), "finished", None, summary, {}, {}, ())])
+    return render_page([Run(Path("run"), "finished", None, SUMMARY_PARTS | summary, {}, {}, ())])
 
 
 @pytest.mark.parametrize("kind", ["buys nothing", "hurts", "cannot tell"])

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from tests.report.made_up_runs import summary_of_gusty, summary_of_pipeline
-from worldrex.report import tables
+from worldrex.report import tables, weights
+from worldrex.report.key_numbers import key_numbers
 from worldrex.report.tables import Estimate
 
 
@@ -21,7 +22,7 @@ def test_where_erm_is_chosen_the_candidate_stands_beside_it() -> None:
 
 
 def test_key_numbers_with_a_noise_floor() -> None:
-    error, left_out, slope = tables.key_numbers(summary_of_gusty())
+    error, left_out, slope = key_numbers(summary_of_gusty())
     assert [(model.key, text) for model, text in error.values] == [("erm", "2.95×"), ("chosen", "1.04×")]
     assert error.note == "leans with the gust"
     assert [text for _, text in left_out.values] == ["1.59", "1.30"]
@@ -33,11 +34,11 @@ def test_key_numbers_with_a_noise_floor() -> None:
 def test_key_numbers_name_each_model_s_own_worst_behavior() -> None:
     summary = summary_of_gusty()
     summary["unlogged"]["random torques"]["chosen"] = 1.2
-    assert tables.key_numbers(summary)[0].note == "ERM: leans with the gust; chosen: random torques"
+    assert key_numbers(summary)[0].note == "ERM: leans with the gust; chosen: random torques"
 
 
 def test_key_numbers_without_truth_compare_the_models() -> None:
-    error, left_out = tables.key_numbers(summary_of_pipeline())
+    error, left_out = key_numbers(summary_of_pipeline())
     assert error.quantity.endswith("normalized")
     assert [(model.key, text) for model, text in error.values] == [("erm", "0.520"), ("penalized", "0.534")]
     assert [text for _, text in left_out.values] == ["0.421", "0.420"]
@@ -48,7 +49,7 @@ def test_a_floor_of_next_to_nothing_is_no_measure(floor: float) -> None:
     summary = summary_of_gusty()
     for part in summary["unlogged"].values():
         part["noise_floor"] = floor
-    error = tables.key_numbers(summary)[0]
+    error = key_numbers(summary)[0]
     assert [text for _, text in error.values] == ["2.95", "1.04"]
 
 
@@ -66,7 +67,7 @@ def test_errors_has_intervals_and_the_floor() -> None:
 
 
 def test_left_out_names_the_worst_behavior_of_each_weight() -> None:
-    table = tables.left_out(summary_of_gusty())
+    table = weights.left_out(summary_of_gusty())
     assert table is not None
     assert table.columns[:5] == ("weight", "worst", "worst behavior", "mean", "gain over ERM")
     assert [row[0] for row in table.rows] == ["0", "1", "10", "30", "100"]
@@ -113,8 +114,8 @@ def test_settings_are_flat() -> None:
 
 def test_parts_that_are_null_or_absent_make_no_table() -> None:
     summary: dict[str, Any] = summary_of_gusty() | {"selection": {}, "unlogged": {}, "slope": None, "seconds": {}}
-    assert tables.left_out(summary) is None
-    assert tables.trained_on(summary) is None
+    assert weights.left_out(summary) is None
+    assert weights.trained_on(summary) is None
     assert tables.slopes(summary) is None
     assert tables.seconds(summary) is None
-    assert tables.key_numbers(summary) == ()
+    assert key_numbers(summary) == ()

@@ -1,6 +1,7 @@
 """`worldrex crossval`."""
 
 import dataclasses
+import shlex
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,20 +10,30 @@ from typing import Any
 
 from worldrex.commands.flags import LoadFlags, Logs
 from worldrex.commands.json_flag import Json
-from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
+from worldrex.commands.training_flags import (
+    FeatureFlags,
+    Names,
+    Numbers,
+    Patience,
+    Penalties,
+    TensorBoard,
+    configuration,
+)
 from worldrex.data import load
 from worldrex.dynamics import forget, longest_episode, require_fitting
-from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable
+from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable, shift_map, verdict
 from worldrex.event_files import EventFiles
 from worldrex.runs import open_run, write_json
 from worldrex.stages import checkpoints, log_weights
-from worldrex.summary_tables import WEIGHTS_CAPTION, weights_table
+from worldrex.summary_tables import FOLDS_CAPTION, WEIGHTS_CAPTION, folds_table, weights_table
 from worldrex.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(CrossvalConfig, LoadFlags):
-    """Leave one behavior out, for each weight and seed, and choose the weight by the worst left-out risk."""
+    """Leave one behavior out, for each penalty, weight and seed, and choose by the worst left-out risk."""
+
+    penalty: Penalties = ("variance",)
 
     behavior_weights: Numbers = None
     baselines: Numbers = None
@@ -58,11 +69,18 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     ):
         report = partial(log_weights, folder, data)
         table = crossval(data, config, report=report, tick=tick, **checkpoints(folder, terminal, "crossval"))
-        summary = {"format": 1, "kind": "crossval", "seed": config.seed, **table.to_json()}
+        found = verdict(table.selection, {})
+        summary = {
+            "format": 1, "kind": "crossval", "task": command.paths[0].stem, "seed": config.seed,
+            "command": shlex.join(["worldrex", *sys.argv[1:]]), "verdict": dataclasses.asdict(found), **table.to_json(),
+            "shift": shift_map(data, seed=config.seed).to_json(),
+        }  # fmt: skip
         write_json(folder.path / "summary.json", summary)
         forget(folder.path / "checkpoint")
     terminal.show(weights_table(table.selection), caption=WEIGHTS_CAPTION)
+    terminal.show(folds_table(table.selection, table.distance), caption=FOLDS_CAPTION)
     chosen = table.selection.chosen
-    model = f"{config.penalty} penalty, weight {chosen:g}" if chosen else "ERM (no penalty)"
+    model = f"{table.selection.penalty} penalty, weight {chosen:g}" if chosen else "ERM (no penalty)"
     terminal.say(f"{model}: {table.selection.rule}", label="chosen")
+    terminal.say(found.sentence, label="verdict")
     return summary

@@ -34,7 +34,8 @@ BEHAVIORS = tyro.conf.arg(
 )
 COLUMN = tyro.conf.arg(
     metavar="NAME",
-    help="Column of the behavior, if it is not behavior; of Minari's data sets, infos/KEY or an episode's attribute.",
+    help="Column of the behavior, if it is not behavior; of Minari, infos/KEY or an episode's attribute; of LeRobot, of the "
+    "frames or of the episodes' metadata.",
     help_behavior_hint=NONE,
 )
 OBS_DIMS = tyro.conf.arg(metavar="N", help="Width of obs in a flat NPY matrix.", help_behavior_hint=NONE)

@@ -9,7 +9,15 @@ import tyro
 from worldrex import pipeline
 from worldrex.commands.flags import LoadFlags
 from worldrex.commands.json_flag import Json
-from worldrex.commands.training_flags import FeatureFlags, Names, Numbers, Patience, TensorBoard, configuration
+from worldrex.commands.training_flags import (
+    FeatureFlags,
+    Names,
+    Numbers,
+    Patience,
+    Penalties,
+    TensorBoard,
+    configuration,
+)
 from worldrex.dynamics import Features, TrainConfig
 from worldrex.evaluation import CrossvalConfig
 from worldrex.terminal import Terminal
@@ -20,8 +28,9 @@ FOLDER = tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/NAME-DA
 
 @dataclass(frozen=True)
 class Crossval(CrossvalConfig):
-    """Which weights to compare, and how each of the trainings goes: smaller than the final one, since there are many."""
+    """Which penalties and weights to compare, and how each of the trainings goes: smaller than the final one's."""
 
+    penalty: Penalties = ("variance",)
     behavior_weights: Numbers = None
     baselines: Numbers = None
     patience: Patience = None

@@ -7,12 +7,16 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from worldrex.commands.flags import NONE
-from worldrex.dynamics import Features
+from worldrex.dynamics import Features, TrainedPenalty
 
 Numbers = Annotated[tuple[float, ...] | None, tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint=NONE)]
 Patience = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint=NONE)]
 Names = Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME ...", help_behavior_hint=NONE)]
 Dims = Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...", help_behavior_hint=NONE)]
+Penalties = Annotated[
+    tuple[TrainedPenalty, ...],
+    tyro.conf.arg(help="Penalty on the spread of the behaviors' risks, or several to compare."),
+]
 
 TensorBoard = Annotated[
     bool,

@@ -53,7 +53,8 @@ def find_outside(bounds: ActionBounds, ranges: Ranges, data: Transitions) -> lis
         action = block.components("action")
         for place, there in places.items():
             finite = np.isfinite(action[place])
-            there.add(((action[place] < low[place]) | (action[place] > high[place])) & finite, block.start)
+            with np.errstate(invalid="ignore"):  # of a signaling NaN
+                there.add(((action[place] < low[place]) | (action[place] > high[place])) & finite, block.start)
     return [
         Finding(
             "error",

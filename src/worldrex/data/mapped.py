@@ -17,13 +17,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from worldrex.data.findings import damaged, quote
+from worldrex.data.findings import quote, reason_of
 from worldrex.data.npy_header import DAMAGE, declared_bytes, quiet
 from worldrex.data.transitions import COLUMNS, ROWS_AT_ONCE, DataError, Transitions
 from worldrex.runs import RunError, write_json
 
 FILE = "columns.json"
 FORMAT = 2
+KEYS = ("format", "records", "obs", "action", "behavior_names")
 RECORDS = ("obs", "action", "next_obs", "reward")
 LABELS = {"terminated": np.bool_, "truncated": np.bool_, "episode": np.int32, "behavior": np.int32}
 TYPES = {"records": np.float32, **LABELS}
@@ -121,9 +122,7 @@ def read_mapped(path: Path) -> Transitions:
     Raises DataError for a folder that is damaged, or of another version.
     """
     try:
-        if (path / FILE).is_symlink():
-            raise ValueError(f"{FILE} is a link")
-        content = json.loads((path / FILE).read_text(encoding="utf-8"))
+        content = _described(path)
         if content["format"] != FORMAT:
             raise DataError(
                 f"{str(path)!r} is of format {quote(content['format'])}, and this worldrex reads {FORMAT}: install the worldrex "
@@ -131,11 +130,11 @@ def read_mapped(path: Path) -> Transitions:
             )
         names, records, widths = content["behavior_names"], content["records"], (content["obs"], content["action"])
         if not all(type(number) is int and number > 0 for number in (records, *widths)):
-            raise ValueError(f"it tells of {quote(records)} records of widths {quote(widths)}")
+            raise ValueError(f"{FILE} tells of {quote(records)} records of widths {quote(widths)}")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError("its behaviors have no names")
+            raise ValueError(f"the behavior_names of {FILE} are no names")
         if len(set(names)) < len(names):
-            raise ValueError("a behavior name is there twice")
+            raise ValueError(f"{FILE} has a behavior name twice")
         obs, action = widths
         with quiet():
             matrix = _column(path, "records", (records, 2 * obs + action + 1))
@@ -144,12 +143,32 @@ def read_mapped(path: Path) -> Transitions:
         columns["reward"] = columns["reward"][:, 0]
         behavior = columns["behavior"]
         if behavior.min() < 0 or behavior.max() >= len(names):
-            raise ValueError("its behaviors are not among its names")
+            raise ValueError(
+                f"behavior.npy has numbers from {behavior.min()} to {behavior.max()}, and {FILE} {len(names):,} names"
+            )
     except DataError:
         raise
     except DAMAGE as error:
-        raise damaged(path, "log's folder", error) from error
+        told = f"{Path(str(error.filename)).name}: {error.strerror}" if isinstance(error, OSError) else reason_of(error)
+        raise DataError(
+            f"{str(path)!r} is a converted log that is not whole: {told}. worldrex needs the folder as `worldrex convert` wrote "
+            "it: copy it again, or convert the log again."
+        ) from error
     return Transitions(**columns, behavior_names=tuple(names))
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What `columns.json` tells. Raises DAMAGE."""
+    if (folder / FILE).is_symlink():
+        raise ValueError(f"{FILE} is a link")
+    try:
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{FILE} is no JSON ({reason_of(error)})") from error
+    lacks = [key for key in KEYS if not isinstance(content, dict) or key not in content]
+    if lacks:
+        raise ValueError(f"{FILE} does not tell {', '.join(lacks)}")
+    return content
 
 
 def _column(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -159,12 +178,18 @@ def _column(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
     with open(file, "rb") as opened:
         magic = opened.read(np.lib.format.MAGIC_LEN)
         if len(magic) < np.lib.format.MAGIC_LEN or not magic.startswith(np.lib.format.MAGIC_PREFIX):
-            raise ValueError(f"{file.name} is not an array")
+            raise ValueError(f"{file.name} does not begin as an array does")
         if declared_bytes(opened, magic[-2]) > file.stat().st_size:
-            raise ValueError(f"{file.name} declares more than it has")
-    values = np.lib.format.open_memmap(file, mode="r")
+            raise ValueError(f"{file.name} is cut off, or says that it holds more than it has")
+    try:
+        values = np.lib.format.open_memmap(file, mode="r")
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{file.name} is cut off or no array of numbers ({reason_of(error)})") from error
     if values.dtype != TYPES[name] or values.shape != shape:
-        raise ValueError(f"{file.name} holds {values.dtype} of shape {values.shape}")
+        raise ValueError(
+            f"{file.name} holds {quote(values.dtype)} of shape {values.shape}, and {FILE} tells of {np.dtype(TYPES[name])} of "
+            f"shape {shape}"
+        )
     # A plain array of the mapped memory: memmap's own type costs time at every look.
     return values.view(np.ndarray)
 

@@ -25,7 +25,7 @@ class LoadOptions:
         behaviors: a CSV file with the columns episode and behavior: an episode, numbered as in the log, and its
             behavior's name.
         behavior_column: column of the behavior where it is not `behavior`; in Minari's data sets a step column
-            (infos/KEY) or an episode's attribute.
+            (infos/KEY) or an episode's attribute, in LeRobot's one of the frames or of the episodes' metadata.
         obs_dims: width of obs in a flat NPY matrix.
         action_dims: width of action in a flat NPY matrix.
         action_low: the least action of the action space, one number for all components or one for each. An action

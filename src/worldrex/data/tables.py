@@ -1,7 +1,9 @@
 """A description as tables for a terminal of 80 columns."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -13,6 +15,7 @@ from worldrex.terminal import printable
 
 MOST_BEHAVIORS = 20
 MOST_FINDINGS = 12
+LONGEST_NAME = 24  # cells
 FIRST_COLUMNS = 6
 NOTABLE_COLUMNS = 6
 UNUSUAL = 5.0  # standard deviations from the mean
@@ -34,9 +37,10 @@ def render(description: Description) -> RenderableType:
 
 def _behaviors(behaviors: Sequence[BehaviorSummary]) -> RenderableType:
     rows = table("behavior", "records", "episodes", "steps", "return", "± std", "|action|")
-    for behavior in behaviors[:MOST_BEHAVIORS]:
+    names = short_names([behavior.name for behavior in behaviors[:MOST_BEHAVIORS]])
+    for name, behavior in zip(names, behaviors, strict=False):
         rows.add_row(
-            Text(printable(behavior.name)),
+            Text(name),
             f"{behavior.records:,}",
             f"{behavior.episodes:,}",
             number_in_words(behavior.mean_steps),
@@ -45,6 +49,25 @@ def _behaviors(behaviors: Sequence[BehaviorSummary]) -> RenderableType:
             number_in_words(behavior.mean_action),
         )
     return Group(rows, *_more(len(behaviors) - MOST_BEHAVIORS, "behavior"))
+
+
+def short_names(names: Sequence[str], longest: int = LONGEST_NAME) -> list[str]:
+    """Different names as different texts of at most so many cells: cut in the middle, and numbered where that is not enough."""
+    cut = [_cut(printable(name), longest) for name in names]
+    alike = Counter(cut)
+    marks = [f"…{place + 1}" if alike[text] > 1 else "" for place, text in enumerate(cut)]
+    return [
+        f"{set_cell_size(text, longest - cell_len(mark)).rstrip()}{mark}" if mark else text
+        for text, mark in zip(cut, marks, strict=True)
+    ]
+
+
+def _cut(text: str, longest: int) -> str:
+    if cell_len(text) <= longest:
+        return text
+    half = longest // 2
+    end = set_cell_size(text[::-1], half)[::-1].lstrip()
+    return f"{set_cell_size(text, longest - 1 - half).rstrip()}…{end}"
 
 
 def _columns(columns: Sequence[ColumnSummary]) -> RenderableType:
@@ -104,7 +127,7 @@ def _more(count: int, noun: str) -> list[RenderableType]:
 def table(first: str, *numbers: str) -> Table:
     """A table of names and numbers, without lines."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    made.add_column(first, no_wrap=True, overflow="ellipsis", max_width=24)
+    made.add_column(first, no_wrap=True, overflow="ellipsis", max_width=LONGEST_NAME)
     for name in numbers:
         made.add_column(name, justify="right" if name else "left", no_wrap=True, overflow="ellipsis")
     return made

@@ -15,7 +15,7 @@ def find_disorder(columns: Mapping[str, np.ndarray], parts: Parts, source: str) 
 
     Arguments:
         columns: raw columns that can become Transitions (before rows are dropped for want of next_obs); a column of
-            times that are no numbers or dates is not judged.
+            times that are not all numbers or dates, or that its reader left empty for that, is a warning.
         parts: name and number of records of each file; a clock may start anew in each.
         source: how a message calls the log.
     """
@@ -28,7 +28,19 @@ def find_disorder(columns: Mapping[str, np.ndarray], parts: Parts, source: str) 
     findings = []
     for name in TIMES:
         time = columns.get(name)
-        if time is None or time.size != length or time.shape[:1] != (length,) or time.dtype.kind not in "biufmM":
+        if time is None:
+            continue
+        if time.size != length or time.shape[:1] != (length,) or time.dtype.kind not in "biufmM":
+            findings.append(
+                Finding(
+                    "warning",
+                    name,
+                    length,
+                    None,
+                    f"{name} was not looked at, for it does not have a number or a date in each record. worldrex needs that to "
+                    "see whether rows are in order: convert it (seconds, or 2026-01-31T12:00:00), or rename it if it is no time.",
+                )
+            )
             continue
         time = per_record(time)
         back = inside & (time[1:] < time[:-1])

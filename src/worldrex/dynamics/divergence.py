@@ -13,7 +13,7 @@ MOST_BACKOFFS = 3
 
 
 def raise_if_hopeless(
-    backoffs: Int[np.ndarray, "run member"], runs: Sequence[Run], data: Transitions, folds: Sequence[int | None],
+    backoffs: Int[np.ndarray, "run member"], runs: Sequence[Run], data: Transitions, folds: Sequence[tuple[int, ...]],
     start: int, stop: int,
 ) -> None:  # fmt: skip
     """Raise `TrainingError` where a member was put back more than `MOST_BACKOFFS` times.
@@ -31,9 +31,9 @@ def raise_if_hopeless(
     )
 
 
-def largest(data: Transitions, left_out: int | None) -> str:
+def largest(data: Transitions, left_out: Sequence[int]) -> str:
     """The column with the largest normalized magnitude, and how large, as a message has it."""
-    rows = slice(None) if left_out is None else data.behavior != left_out
+    rows = ~np.isin(data.behavior, left_out)
     columns = {
         "obs": data.obs[rows], "action": data.action[rows], "next_obs": data.next_obs[rows],
         "reward": data.reward[rows][:, None],

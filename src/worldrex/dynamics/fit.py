@@ -41,7 +41,7 @@ def fit(
     """
     config = config or FitConfig()
     require_valid(data)
-    run = Run(config.penalty, config.weight, config.debiased, None, config.seed)
+    run = Run(config.penalty, config.weight, config.debiased, (), config.seed)
     return fit_runs(data, [run], config, report=report, tick=tick, **more)[0][0]
 
 
@@ -66,5 +66,5 @@ def model_of_run(sweep: Sweep, number: int, run: Run, data: Transitions, config:
         behavior_names=sweep.behavior_names,
         features=config.features,
         termination=config.termination,
-        trained={**asdict(config), **{k: v for k, v in asdict(run).items() if v is not None or k == "left_out"}},
+        trained={**asdict(config), **{k: v for k, v in asdict(run).items() if v is not None}},
     )

@@ -58,7 +58,12 @@ def line_up(active: Bool[np.ndarray, " slot"], mesh: Mesh, place: NamedSharding)
 
 
 def tables_of(
-    data: Transitions, folds: Sequence[int | None], config: TrainConfig, shards: int = 1, *, whole: Whole | None = None
+    data: Transitions,
+    folds: Sequence[tuple[int, ...]],
+    config: TrainConfig,
+    shards: int = 1,
+    *,
+    whole: Whole | None = None,
 ) -> tuple[Tables, Holdout]:
     """The log as training takes it, still on the host, and the held-out rows of each fold.
 
@@ -70,13 +75,13 @@ def tables_of(
     _require_finite_changes(data)
     train, held_out = spans_of(whole, config)
 
-    def but_of(spans: Spans, fold: int | None) -> Spans:
-        kept = spans if fold is None else spans.where(spans.behavior != fold)
+    def but_of(spans: Spans, fold: tuple[int, ...]) -> Spans:
+        kept = spans.where(~np.isin(spans.behavior, fold)) if fold else spans
         if not len(kept):
             raise TrainingError(
                 "the log is too short to hold any records out: log two episodes or more."
-                if fold is None
-                else f"no records are left when {whole.behavior_names[fold]!r} is left out"
+                if not fold
+                else f"no records are left when {', '.join(repr(whole.behavior_names[b]) for b in fold)} is left out"
             )
         return kept
 
@@ -158,7 +163,7 @@ def _blocks(rows: Sequence[np.ndarray]) -> Int32[np.ndarray, "fold block row"]:
 
 
 def assignments_of(
-    runs: Sequence[Run], folds: Sequence[int | None], penalties: Sequence[tuple[TrainedPenalty, bool]],
+    runs: Sequence[Run], folds: Sequence[tuple[int, ...]], penalties: Sequence[tuple[TrainedPenalty, bool]],
     config: TrainConfig, num_devices: int,
 ) -> Assignment:  # fmt: skip
     """Each network's, in the order of their slots."""

@@ -1,5 +1,6 @@
 """Standardization of a model's inputs and outputs by the mean and deviation of its training records."""
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -65,16 +66,16 @@ def _moments(
     return risk.GroupMoments(count, mean, m2)
 
 
-def fit_normalizer(moments: Columns, *, leaving_out: int | None = None) -> Normalizer:
-    """The normalizer of all behaviors' records but those of one.
+def fit_normalizer(moments: Columns, *, leaving_out: Sequence[int] = ()) -> Normalizer:
+    """The normalizer of all behaviors' records but those of some.
 
     **Returns:** `Normalizer` without leading axes, in the data's own units.
     """
     return Normalizer(*_mean_and_std(moments.inputs, leaving_out), *_mean_and_std(moments.outputs, leaving_out))
 
 
-def _mean_and_std(moments: risk.Moments, leaving_out: int | None) -> tuple[np.ndarray, np.ndarray]:
-    kept = [group for group in range(moments.count.shape[1]) if group != leaving_out]
+def _mean_and_std(moments: risk.Moments, leaving_out: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    kept = [group for group in range(moments.count.shape[1]) if group not in leaving_out]
     count, mean, m2, *_ = reduce(risk.merge, (risk.GroupMoments(*(x[:, group] for x in moments)) for group in kept))
     # Not in float32: there, the deviation of a column with a large mean is mostly rounding.
     std = np.sqrt(m2 / count)

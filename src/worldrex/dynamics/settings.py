@@ -95,8 +95,8 @@ class Run:
     penalty: TrainedPenalty = "variance"
     weight: float = 100.0
     debiased: bool = True
-    left_out: int | None = None
-    """Id of the behavior that this run never sees, or None."""
+    left_out: tuple[int, ...] = ()
+    """Ids of the behaviors that this run never sees."""
     seed: int = 0
     learning_rate: float | None = None
     """Its own, or None for that of the sweep."""

@@ -41,7 +41,7 @@ class Progress(NamedTuple):
     train_risk: Float32[np.ndarray, " run"]
     """Mean risk of the batches of this chunk, in units of the normalized loss."""
     holdout_risk: Float32[np.ndarray, "run group"]
-    """Risk of each behavior on held-out episodes, mean over the members; NaN for the left-out behavior."""
+    """Risk of each behavior on held-out episodes, mean over the members; NaN for those left out."""
     holdout_penalty: Float32[np.ndarray, " run"]
     active: Int[np.ndarray, " run"]
     """Members that are still trained."""

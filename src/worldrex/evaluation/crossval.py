@@ -1,8 +1,10 @@
-"""Leave one behavior out: how a model fares under a behavior that it never saw, for each weight of the penalty."""
+"""Leave one behavior out: how a model fares under a behavior that it never saw, for each penalty and weight."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from worldrex.data import DataError, Transitions, require_valid, resident
 from worldrex.dynamics import (
     Progress,
     Run,
+    Sweep,
     TrainConfig,
     TrainedPenalty,
     TrainingError,
@@ -19,24 +22,30 @@ from worldrex.dynamics import (
     train,
 )  # fmt: skip
 from worldrex.evaluation.model_error import output_scale, squared_errors
-from worldrex.evaluation.selection import LeftOut, Selection, select
+from worldrex.evaluation.selection import ERM, Choice, LeftOut, Selection, compare_pairs, select
+from worldrex.evaluation.shift import shift_map
+from worldrex.evaluation.spread import Trained
 from worldrex.evaluation.statistics import by_cluster
 
 FEWEST_RECORDS = 50
+FEWEST_FOR_PAIRS = 5
+Report = Callable[[Progress, list[Run]], None]
 
 
 @dataclass(frozen=True)
 class CrossvalConfig(TrainConfig):
-    """Which weights to compare, and how each of the trainings goes: smaller than the final one, since there are many."""
+    """Which penalties and weights to compare, and how each of the trainings goes: smaller than the final one's."""
 
-    penalty: TrainedPenalty = "variance"
-    """Penalty on the spread of the behaviors' risks."""
+    penalty: TrainedPenalty | tuple[TrainedPenalty, ...] = "variance"
+    """Penalty on the spread of the behaviors' risks, or several to compare."""
     weights: tuple[float, ...] = (0.0, 1.0, 10.0, 100.0, 300.0)
-    """Weights to compare; 0, ERM, is always among them."""
+    """Weights to compare of each penalty; 0, ERM, is always among them."""
     debiased: bool = True
     """Whether the mini-batch's sampling noise is taken out of the penalty."""
     seeds: int = 3
     """Trainings of each weight and fold."""
+    pairs: int = 10
+    """With 5 behaviors or more: so many pairs are left out together, to look at the choice once more. 0 for none."""
     members: int = 2
     elites: int = 2
     hidden: tuple[int, ...] = (64, 64)
@@ -44,30 +53,50 @@ class CrossvalConfig(TrainConfig):
     warmup_steps: int = 1000
     steps: int = 3000
 
+    @property
+    def penalties(self) -> tuple[TrainedPenalty, ...]:
+        """All that are compared."""
+        return (self.penalty,) if isinstance(self.penalty, str) else tuple(dict.fromkeys(self.penalty))
+
 
 @dataclass(frozen=True)
 class CrossvalTable:
-    """Left-out risks, and the weight that they choose."""
+    """Left-out risks, and the penalty and weight that they choose."""
 
     rows: list[dict[str, Any]]
-    """One object for each weight, left-out behavior and seed: penalty, weight, behavior, seed, risk."""
+    """One object for each penalty, weight, left-out behavior and seed: penalty, weight, behavior, seed, risk."""
     selection: Selection
     compile_seconds: float
+    distance: dict[str, float] = field(default_factory=dict)
+    """Of each left-out behavior's records of (obs, action) from all others', in standard deviations: see `shift_map`."""
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "CrossvalTable":
         """The table that `to_json` told."""
-        return cls(content["crossval"], Selection.from_json(content["selection"]), content["compile_seconds"])
+        selection = Selection.from_json(content["selection"])
+        return cls(content["crossval"], selection, content["compile_seconds"], content["distance"])
 
     def to_json(self) -> dict[str, Any]:
         """As summary.json has it."""
-        return {"crossval": self.rows, "selection": asdict(self.selection), "compile_seconds": self.compile_seconds}
+        return {
+            "crossval": self.rows,
+            "selection": asdict(self.selection),
+            "compile_seconds": self.compile_seconds,
+            "distance": self.distance,
+        }
 
 
 def require_sweepable(config: CrossvalConfig) -> None:
     """Raise `TrainingError` for settings that no comparison can have."""
     if config.seeds < 1:
         raise TrainingError(f"seeds is {config.seeds}; comparing weights needs 1 or more, and 3 to tell chance.")
+    comparable = [name for name in get_args(TrainedPenalty) if name != "none"]
+    if not config.penalties or not set(config.penalties) <= set(comparable):
+        raise TrainingError(
+            f"penalty is {config.penalty!r}; name one or more of {', '.join(comparable)}. ERM, no penalty, is always compared."
+        )
+    if config.pairs < 0:
+        raise TrainingError(f"pairs is {config.pairs}; give 0 (none) or more.")
     require_trainable(config, config.weights)
 
 
@@ -94,17 +123,19 @@ def require_comparable(data: Transitions) -> None:
 
 def crossval(
     data: Transitions, config: CrossvalConfig | None = None, *,
-    report: Callable[[Progress, list[Run]], None] | None = None, tick: Callable[[int, int], None] | None = None,
-    **more: Any,
+    report: Report | None = None, tick: Callable[[int, int], None] | None = None, **more: Any,
 ) -> CrossvalTable:  # fmt: skip
-    """Train with each behavior left out in turn, for each weight and seed, all as one program; choose the weight.
+    """Train with each behavior left out in turn, for each penalty, weight and seed, all as one program; choose.
+
+    With `FEWEST_FOR_PAIRS` behaviors or more, the candidate and ERM are then compared once more with pairs of behaviors
+    left out: a model that holds with less to learn from, under two behaviors that it never saw.
 
     **Arguments:**
 
     - `data`: the log of two behaviors or more. With two, a fold trains on one, where every penalty is zero: then only
       ERM is trained, and no weight is chosen.
-    - `config`: weights, seeds and training.
-    - `report` (also told the runs), `tick` and what else `train` takes: `checkpoint`, ...
+    - `config`: penalties, weights, seeds and training.
+    - `report` (also told the runs; not of the pairs), `tick` and what else `train` takes: `checkpoint`, ...
 
     **Returns:** `CrossvalTable`; all risks are squared errors of the ensemble's mean in units of the whole log's outputs, so
     that those of different folds can be compared.
@@ -116,50 +147,109 @@ def crossval(
     require_valid(data)
     require_comparable(data)
     learned, held_out = split_of(data, config)
-    folds = list(map(int, np.unique(data.behavior[learned])))
-    weights = sorted({0.0, *map(float, config.weights)}) if len(folds) > 2 else [0.0]
-    seeds = [config.seed + number for number in range(config.seeds)]
+    behaviors = list(map(int, np.unique(data.behavior[learned])))
+    choices = [ERM]
+    if len(behaviors) > 2:
+        choices += [Choice(name, weight) for name in config.penalties for weight in _above_zero(config.weights)]
+    all_pairs = list(combinations(behaviors, 2)) if len(behaviors) >= FEWEST_FOR_PAIRS and len(choices) > 1 else []
+    drawn = np.random.default_rng(config.seed).permutation(len(all_pairs))[: config.pairs]
+    pairs = [all_pairs[number] for number in sorted(drawn)]
+    sizes = len(behaviors) * len(choices), 2 * len(pairs)
+
+    def ticking(before: int, own: int) -> Callable[[int, int], None] | None:
+        told = tick
+        if told is None or not pairs:
+            return told
+        return lambda step, total: told(before * total + own * step, sum(sizes) * total)
+
+    folds = [(behavior,) for behavior in behaviors]
+    swept = _sweep(data, folds, choices, config, report=report, tick=ticking(0, sizes[0]), **more)
+    left_out, trained = _errors(data, swept, held_out, config)
+    selection = select(choices, left_out, trained, seed=config.seed)
+    compile_seconds = swept.sweep.compile_seconds
+    if pairs and selection.best is not None:
+        more["begins"] = None  # the metrics of the first comparison stay
+        if more.get("checkpoint") is not None:
+            more["checkpoint"] = Path(more["checkpoint"]) / "pairs"
+        again = _sweep(data, pairs, [ERM, selection.best.choice], config, tick=ticking(*sizes), **more)
+        named = [[data.behavior_names[behavior] for behavior in pair] for pair in pairs]
+        of_pairs, _ = _errors(data, again, np.zeros(0, np.int64), config)
+        selection = replace(selection, pairs=compare_pairs(named, of_pairs, seed=config.seed))
+        compile_seconds += again.sweep.compile_seconds
+    shift = shift_map(data, seed=config.seed)
+    distance = dict(zip(shift.behaviors, shift.to_rest.tolist(), strict=True))
+    return CrossvalTable(list(_rows(left_out, choices, config)), selection, compile_seconds, distance)
+
+
+class _Swept(NamedTuple):
+    """A trained comparison; its runs in the order of folds, choices and seeds."""
+
+    sweep: Sweep
+    runs: list[Run]
+    folds: Sequence[tuple[int, ...]]
+    choices: int
+
+
+def _above_zero(weights: Sequence[float]) -> list[float]:
+    return sorted({float(weight) for weight in weights if weight > 0})
+
+
+def _sweep(
+    data: Transitions, folds: Sequence[tuple[int, ...]], choices: Sequence[Choice], config: CrossvalConfig, *,
+    report: Report | None = None, **more: Any,
+) -> _Swept:  # fmt: skip
+    """Train each choice with each fold left out, for each seed."""
+    # ERM is any penalty of weight 0; the first one, so that no program is compiled for "none".
+    of_choice = [(config.penalties[0] if choice == ERM else choice.penalty, choice.weight) for choice in choices]
     runs = [
-        Run(config.penalty, weight, config.debiased, fold, seed)
+        Run(*choice, config.debiased, fold, config.seed + number)  # type: ignore[arg-type]
         for fold in folds
-        for weight in weights
-        for seed in seeds
+        for choice in of_choice
+        for number in range(config.seeds)
     ]
     tell = None if report is None else lambda progress: report(progress, runs)
     with resident(data):
-        sweep = train(data, runs, config, report=tell, tick=tick, **more)
+        return _Swept(train(data, runs, config, report=tell, **more), runs, folds, len(choices))
+
+
+def _errors(
+    data: Transitions, swept: _Swept, held_out: np.ndarray, config: CrossvalConfig
+) -> tuple[list[LeftOut], list[Trained]]:
+    """Each model on records that it did not learn from: the behaviors left out, and `held_out` rows of the others."""
     scale = output_scale(data, config.features.angles)
-    # Every model on every record that it did not learn from: the behavior left out, and held-out episodes of the others.
-    rows, left_out = [], []
-    trained = {data.behavior_names[fold]: np.full((len(weights), len(runs)), np.nan) for fold in folds}
-    for fold in folds:
-        fold_rows = np.flatnonzero(data.behavior == fold)
-        part = data.rows(np.concatenate([fold_rows, held_out[data.behavior[held_out] != fold]]))
-        errors = []
-        for number, run in enumerate(runs):
-            if run.left_out != fold:
-                continue
-            error = squared_errors(model_of_run(sweep, number, run, data, config), part, scale).mean(1)
-            errors.append(error[: len(fold_rows)])
-            rows.append(
-                {
-                    "penalty": run.penalty,
-                    "weight": run.weight,
-                    "behavior": data.behavior_names[fold],
-                    "seed": run.seed,
-                    "risk": float(errors[-1].mean()),
-                }
-            )
-            on_others, of_other = error[len(fold_rows) :], part.behavior[len(fold_rows) :]
-            for other in np.unique(of_other):
-                risk_there = on_others[of_other == other].mean()
-                trained[data.behavior_names[other]][weights.index(run.weight), number] = risk_there
-        sums, counts = by_cluster(np.stack(errors, axis=1), data.episode[fold_rows])
-        left_out.append(LeftOut(data.behavior_names[fold], sums.reshape(len(weights), len(seeds), -1), counts))
-    curves = {
-        name: np.stack([risks[np.isfinite(risks)] for risks in of_weights])
-        for name, of_weights in trained.items()
-        if np.isfinite(of_weights).any()
-    }
-    selection = select(weights, left_out, curves, seed=config.seed)
-    return CrossvalTable(rows, selection, sweep.compile_seconds)
+    left_out: list[LeftOut] = []
+    trained: dict[int, list[np.ndarray]] = {}
+    counts_of: dict[int, np.ndarray] = {}
+    per_fold = swept.choices * config.seeds
+    for place, fold in enumerate(swept.folds):
+        others = held_out[~np.isin(data.behavior[held_out], fold)]
+        part = data.rows(np.concatenate([np.flatnonzero(np.isin(data.behavior, fold)), others]))
+        models = range(place * per_fold, (place + 1) * per_fold)
+        errors = np.stack(
+            [
+                squared_errors(model_of_run(swept.sweep, number, swept.runs[number], data, config), part, scale).mean(1)
+                for number in models
+            ],
+            axis=1,
+        )
+        for behavior in map(int, np.unique(part.behavior)):
+            own = part.behavior == behavior
+            sums, counts = by_cluster(errors[own], part.episode[own])
+            sums = sums.reshape(swept.choices, config.seeds, -1)
+            if behavior in fold:
+                left_out.append(LeftOut(data.behavior_names[behavior], sums, counts))
+            else:
+                trained.setdefault(behavior, []).append(sums)
+                counts_of[behavior] = counts
+    return left_out, [
+        Trained(data.behavior_names[behavior], np.concatenate(trained[behavior], axis=1), counts_of[behavior])
+        for behavior in sorted(trained)
+    ]
+
+
+def _rows(left_out: Sequence[LeftOut], choices: Sequence[Choice], config: CrossvalConfig) -> Iterator[dict[str, Any]]:
+    for fold in left_out:
+        risks = fold.sums.sum(-1) / fold.counts.sum()
+        for choice, of_seeds in zip(choices, risks, strict=True):
+            for number, risk in enumerate(of_seeds):
+                yield {**choice._asdict(), "behavior": fold.behavior, "seed": config.seed + number, "risk": float(risk)}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Float64
+from jaxtyping import Array, Float, Float32, Float64, Int
 
 from worldrex.data import Transitions
 from worldrex.dynamics import Features, WorldModel, first_of_episode
@@ -58,33 +58,39 @@ class RecordScores(NamedTuple):
     outputs: OutputMeans
 
 
-def score_records(model: WorldModel, data: Transitions, scale: Float[np.ndarray, " output"]) -> RecordScores:
+def score_records(
+    model: WorldModel,
+    data: Transitions,
+    scale: Float[np.ndarray, " output"],
+    rows: Int[np.ndarray, " row"] | None = None,
+) -> RecordScores:
     """Everything that is told of single records, in one pass of forward passes over blocks.
 
-    **Arguments:** the log, of one record or more, and the `scale` that makes errors normalized (`output_scale`).
+    **Arguments:** the log, of one record or more, and the `scale` that makes errors normalized (`output_scale`); `rows` of
+    the log, where not all of it is scored: a model that sees the past sees that of the whole log.
     """
     networks = jax.device_put(jax.tree.map(lambda x: jnp.asarray(x)[model.elites], model.networks))
     normalizer = jax.tree.map(jnp.asarray, model.normalizer)
     first = first_of_episode(data.episode)
+    count = len(data) if rows is None else len(rows)
     found = []
-    for start in range(0, len(data), BLOCK):
+    for start in range(0, count, BLOCK):
         # The last block is filled up with its last record.
-        rows = np.minimum(np.arange(start, start + BLOCK), len(data) - 1)
-        obs, action = model.features.past(data, rows, first)
+        places = np.minimum(np.arange(start, start + BLOCK), count - 1)
+        at = places if rows is None else rows[places]
+        obs, action = model.features.past(data, at, first)
         found.append(
             _score_block(
-                networks, normalizer, np.asarray(scale, np.float32), obs, action, data.next_obs[rows],
-                data.reward[rows], np.int32(min(BLOCK, len(data) - start)), obs_dims=model.obs_dims,
+                networks, normalizer, np.asarray(scale, np.float32), obs, action, data.next_obs[at],
+                data.reward[at], np.int32(min(BLOCK, count - start)), obs_dims=model.obs_dims,
                 features=model.features,
             )
         )  # fmt: skip
-    of_record = {
-        name: np.concatenate([np.asarray(block[name]) for block, _ in found])[: len(data)] for name in found[0][0]
-    }
+    of_record = {name: np.concatenate([np.asarray(block[name]) for block, _ in found])[:count] for name in found[0][0]}
     sums: dict[str, Float64[np.ndarray, "*shape"]] = {
         name: np.sum([np.asarray(block[name], np.float64) for _, block in found], axis=0) for name in found[0][1]
     }
-    return RecordScores(**of_record, outputs=OutputMeans(**{name: x / len(data) for name, x in sums.items()}))
+    return RecordScores(**of_record, outputs=OutputMeans(**{name: x / count for name, x in sums.items()}))
 
 
 @partial(jax.jit, static_argnames=("obs_dims", "features"))

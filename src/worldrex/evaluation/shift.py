@@ -3,17 +3,21 @@
 Distances are between distributions of (obs, action), in standard deviations of the logged records.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int, Int64
 
 from worldrex.data import Transitions
 from worldrex.data.two_samples import area_under_curve, normal_log_likelihood
+from worldrex.dynamics import WorldModel
+from worldrex.evaluation.record_scores import score_records
 
 MOST_RECORDS = 2000  # of each behavior, evenly over its episodes
 MOST_POINTS = 150  # of each behavior, on the map
+MOST_ON_MAP = 2000  # of all together, but of each behavior a few
 DIRECTIONS = 100
 QUANTILES = 200
 BLUR = 0.05  # of a standard deviation: keeps the classifier's covariances regular
@@ -52,7 +56,13 @@ class ShiftMap:
         }
 
 
-def shift_map(logged: Transitions, others: Transitions | None = None, *, seed: int = 0) -> ShiftMap:
+def shift_map(
+    logged: Transitions,
+    others: Transitions | None = None,
+    *,
+    shown: Int[np.ndarray, " row"] | None = None,
+    seed: int = 0,
+) -> ShiftMap:
     """Compare the behaviors of a log, and of one that was not trained on, pair by pair.
 
     distance(p, q) = E_u W1(u·x, u·y) over directions u of the unit sphere, with W1 the mean absolute difference of the
@@ -61,7 +71,8 @@ def shift_map(logged: Transitions, others: Transitions | None = None, *, seed: i
     on the other half, both ways. The map's axes are the first two principal components of the logged records, each behavior
     counting the same.
 
-    **Arguments:** `logged` and `others`, of the same system; `seed` of the directions.
+    **Arguments:** `logged` and `others`, of the same system; `shown`, the rows of `logged` that may be points of the map
+    (held-out ones, say; of a behavior that has none among them, any); `seed` of the directions.
 
     **Returns:** `ShiftMap`; behaviors without records are left out.
     """
@@ -70,7 +81,7 @@ def shift_map(logged: Transitions, others: Transitions | None = None, *, seed: i
         for behavior, name in enumerate(data.behavior_names if data is not None else ()):
             if data is not None and len(rows := np.flatnonzero(data.behavior == behavior)):
                 chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_RECORDS)).astype(np.int64)]
-                values = np.concatenate([data.obs[chosen], data.action[chosen]], 1, dtype=np.float64)
+                values = _inputs(data, chosen)
                 samples[name] = data is logged, chosen, values, _halves(data.episode[chosen])
     known = [values for of_log, _, values, _ in samples.values() if of_log]
     center = np.mean([values.mean(0) for values in known], 0)
@@ -97,7 +108,14 @@ def shift_map(logged: Transitions, others: Transitions | None = None, *, seed: i
         if rest:
             to_rest[a] = _apart(quantiles[a], _quantiles(np.concatenate(rest), directions))
     axes, share = _principal([x for x, own in zip(scaled, of_log, strict=True) if own])
-    kept = [np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(np.int64) for x in scaled]
+    most = min(MOST_POINTS, max(MOST_ON_MAP // count, 20))
+    rows, points = {}, {}
+    for name, (own, chosen, *_) in samples.items():
+        data = logged if own or others is None else others
+        if own and shown is not None and len(of_shown := shown[data.behavior[shown] == data.behavior[chosen[0]]]):
+            chosen = of_shown
+        rows[name] = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), most)).astype(np.int64)]
+        points[name] = (_inputs(data, rows[name]) - center) / spread @ axes
     return ShiftMap(
         behaviors=tuple(samples),
         logged=tuple(of_log),
@@ -105,9 +123,40 @@ def shift_map(logged: Transitions, others: Transitions | None = None, *, seed: i
         area=area,
         to_rest=to_rest,
         share=share,
-        points={name: x[rows] @ axes for name, x, rows in zip(samples, scaled, kept, strict=True)},
-        rows={name: chosen[rows] for (name, (_, chosen, *_)), rows in zip(samples.items(), kept, strict=True)},
+        points=points,
+        rows=rows,
     )
+
+
+def errors_on_map(
+    placed: ShiftMap, models: Mapping[str, WorldModel], logged: Transitions, others: Transitions | None,
+    scale: Float[np.ndarray, " output"],
+) -> dict[str, dict[str, dict[str, Float64[np.ndarray, " point"]]]]:  # fmt: skip
+    """How far off each model is at the points of a map, and how far it believes to be.
+
+    **Arguments:** the map of `logged` and `others`, the `models` by name, and the `scale` of `output_scale`.
+
+    **Returns:** under "squared_error" and "uncertainty" (standard deviation of the mixture), for each model and behavior,
+    one number for each point: the mean and the root mean square over the outputs.
+    """
+    told: dict[str, dict[str, dict[str, np.ndarray]]] = {"squared_error": {}, "uncertainty": {}}
+    for name, model in models.items():
+        for part in told.values():
+            part[name] = {}
+        for data, own in ((logged, True), (others, False)):
+            behaviors = [b for b, of_log in zip(placed.behaviors, placed.logged, strict=True) if of_log == own]
+            if data is None or not behaviors:
+                continue
+            scores = score_records(model, data, scale, np.concatenate([placed.rows[b] for b in behaviors]))
+            ends = np.cumsum([len(placed.rows[b]) for b in behaviors])[:-1]
+            for what, values in (("squared_error", scores.squared), ("uncertainty", scores.total)):
+                parts = np.split(values.astype(np.float64).round(4), ends)
+                told[what][name] |= dict(zip(behaviors, parts, strict=True))
+    return told
+
+
+def _inputs(data: Transitions, rows: np.ndarray) -> Float64[np.ndarray, "row input"]:
+    return np.concatenate([data.obs[rows], data.action[rows]], 1, dtype=np.float64)
 
 
 def _halves(episode: np.ndarray) -> np.ndarray:

@@ -18,6 +18,8 @@ class Verdict:
     kind: Kind
     sentence: str
     evidence: list[str]
+    conditions: list[str]
+    """Under which the sentence holds."""
 
 
 def verdict(selection: Selection, unlogged: dict[str, dict[str, Any]]) -> Verdict:
@@ -26,68 +28,114 @@ def verdict(selection: Selection, unlogged: dict[str, dict[str, Any]]) -> Verdic
     **Arguments:** the `selection`, and the table of `model_error.score` under unlogged behaviors with the models "erm",
     "chosen" and "penalized" (empty where there are none).
 
-    **Returns:** `Verdict`. "helps" needs a gain on the worst left-out behavior and, where there are unlogged behaviors,
-    a smaller worst error under them, beyond the intervals; a larger one there "hurts".
+    **Returns:** `Verdict`. "helps" needs a gain on the worst left-out behavior beyond the interval that holds for all
+    comparisons at once; that two behaviors left out together do not gainsay it; and, where there are unlogged behaviors,
+    a smaller worst error under them, beyond the intervals; a larger one there "hurts". Where even the best penalty
+    raises the worst left-out error beyond that interval and by more than 2 %, it "hurts", too.
     """
     left_out = _left_out_evidence(selection)
-    rows = {row.weight: row for row in selection.weights}
-    if selection.candidate is None:
+    if selection.best is None:
         return Verdict(
             "cannot tell",
             "Two behaviors cannot tell whether the penalty helps: leaving one out leaves nothing to compare it with, so the "
             "chosen model is plain ERM.",
             left_out + _unlogged_evidence(unlogged, "penalized"),
+            [],
         )
+    conditions = _conditions(selection)
     if selection.chosen == 0:
-        return _nothing_chosen(rows[selection.candidate], rows[0.0], left_out, unlogged)
+        kind, sentence = _nothing_chosen(selection.best, selection.erm)
+        return Verdict(kind, sentence, left_out + _unlogged_evidence(unlogged, "penalized"), conditions)
     evidence = left_out + _unlogged_evidence(unlogged, "chosen")
-    claim = f"the worst left-out error falls by {_percent(rows[selection.chosen].gain.value / rows[0.0].worst.value)}"
+    kind, sentence = _chosen(selection, selection.best, unlogged)
+    return Verdict(kind, sentence, evidence, conditions)
+
+
+def _chosen(selection: Selection, best: WeightRow, unlogged: dict[str, dict[str, Any]]) -> tuple[Kind, str]:
+    claim = f"the worst left-out error falls by {_percent(best.gain.value / selection.erm.worst.value)}"
+    pairs = selection.pairs
+    if pairs is not None and pairs.gain.high < 0:
+        return "cannot tell", (
+            f"The evidence is divided: though {claim} at {_named(best)}, with two behaviors left out together it rises from "
+            f"{pairs.erm.value:.3g} to {pairs.candidate.value:.3g}."
+        )
     if not unlogged:
-        return Verdict("helps", f"The penalty helps: at weight {selection.chosen:g} {claim}.", evidence)
+        return "helps", f"The penalty helps: at {_named(best)} {claim}."
     erm, chosen = _worst(unlogged, "erm"), _worst(unlogged, "chosen")
     errors = f"from {_error(unlogged, 'erm')} to {_error(unlogged, 'chosen')}"
     change = f"the worst error under a policy that nobody logged goes {errors}"
     if chosen[2] < erm[1]:
-        return Verdict("helps", f"The penalty helps: {change}.", evidence)
+        return "helps", f"The penalty helps: {change}."
     if chosen[1] > erm[2]:
-        return Verdict(
-            "hurts", f"The penalty hurts: though {claim}, {change}. Use the model without it (models/erm).", evidence
-        )
-    return Verdict("cannot tell", f"The evidence is divided: though {claim}, {change}, within chance.", evidence)
+        return "hurts", f"The penalty hurts: though {claim}, {change}. Use the model without it (models/erm)."
+    return "cannot tell", f"The evidence is divided: though {claim}, {change}, within chance."
 
 
-def _nothing_chosen(
-    candidate: WeightRow, erm: WeightRow, evidence: list[str], unlogged: dict[str, dict[str, Any]]
-) -> Verdict:
-    evidence = evidence + _unlogged_evidence(unlogged, "penalized")
-    if candidate.gain.value >= LEAST_GAIN * erm.worst.value:
-        return Verdict(
-            "cannot tell",
-            f"The evidence cannot tell whether the penalty helps: at weight {candidate.weight:g} the worst left-out error is "
-            f"{_percent(candidate.gain.value / erm.worst.value)} smaller, within chance; the chosen model is plain ERM.",
-            evidence,
+def _nothing_chosen(candidate: WeightRow, erm: WeightRow) -> tuple[Kind, str]:
+    share = candidate.gain.value / erm.worst.value
+    if share >= LEAST_GAIN:
+        return "cannot tell", (
+            f"The evidence cannot tell whether the penalty helps: at {_named(candidate)} the worst left-out error is "
+            f"{_percent(share)} smaller, within chance; the chosen model is plain ERM."
         )
-    return Verdict(
-        "buys nothing",
+    if candidate.gain.high < -LEAST_GAIN * erm.worst.value:
+        return "hurts", (
+            f"The penalty hurts: even at {_named(candidate)}, the best of those compared, the worst left-out error rises by "
+            f"{_percent(-share)}, so the chosen model is plain ERM."
+        )
+    return "buys nothing", (
         "The penalty buys nothing here: no weight lowers the worst left-out error by "
-        f"{_percent(LEAST_GAIN)} or more, so the chosen model is plain ERM.",
-        evidence,
+        f"{_percent(LEAST_GAIN)} or more, so the chosen model is plain ERM."
     )
 
 
+def _named(row: WeightRow) -> str:
+    """As a sentence has it: the penalty is named where it is not the usual one."""
+    return f"weight {row.weight:g}" if row.penalty == "variance" else f"weight {row.weight:g} of {row.penalty!r}"
+
+
 def _left_out_evidence(selection: Selection) -> list[str]:
-    erm = selection.weights[0].worst
+    erm, best = selection.erm.worst, selection.best
     lines = [
         f"Left out, {erm.behavior!r} is predicted worst by ERM: error {erm.value:.3g} [{erm.low:.3g}, {erm.high:.3g}]."
     ]
-    for row in selection.weights:
-        if row.weight == selection.candidate:
-            worst, gain = row.worst, row.gain
-            lines.append(
-                f"At weight {row.weight:g} the worst left-out error is {worst.value:.3g} [{worst.low:.3g}, {worst.high:.3g}] "
-                f"({worst.behavior!r}); the gain over ERM is {gain.value:.2g} [{gain.low:.2g}, {gain.high:.2g}]."
-            )
+    if best is not None:
+        worst, gain, compared = best.worst, best.gain, len(selection.weights) - 1
+        at_once = f", an interval that holds for all {compared} comparisons at once" if compared > 1 else ""
+        lines.append(
+            f"At {_named(best)} the worst left-out error is {worst.value:.3g} [{worst.low:.3g}, {worst.high:.3g}] "
+            f"({worst.behavior!r}); the gain over ERM is {gain.value:.2g} [{gain.low:.2g}, {gain.high:.2g}]{at_once}."
+        )
+    if (pairs := selection.pairs) is not None:
+        gain = pairs.gain
+        lines.append(
+            f"With two behaviors left out together ({len(pairs.pairs)} pairs), the worst error goes from {pairs.erm.value:.3g} "
+            f"({pairs.erm.behavior!r}) to {pairs.candidate.value:.3g} ({pairs.candidate.behavior!r}); gain {gain.value:.2g} "
+            f"[{gain.low:.2g}, {gain.high:.2g}]."
+        )
     return lines
+
+
+def _conditions(selection: Selection) -> list[str]:
+    """What must be so for the verdict to hold beyond this log; what can be checked, with what was found."""
+    lines = [
+        "The new policy sees and does what the log has records of: elsewhere, every model guesses.",
+        "The system is the same for all behaviors, and what they saw and the log did not acts on it in the same way.",
+    ]
+    spread = selection.spread
+    equal = "The outcomes are as noisy under each behavior as under the others"
+    if spread is None:
+        return [*lines, f"{equal}."]
+    at = f"ERM's risks differ by {_percent(spread.erm.value)} of their mean over the behaviors trained on, and by "
+    at += f"{_percent(spread.least.value)} at weight {spread.weight:g}"
+    if spread.unequal:
+        return [
+            *lines,
+            f"{equal}. This may not be so here: {at}; no weight evens them out, as where some behaviors work in rougher "
+            "conditions. The penalty takes such noise for misfit. If you know each behavior's noise floor, give it with "
+            "--baselines: what is above it is then compared.",
+        ]
+    return [*lines, f"{equal}. Nothing speaks against it: {at}."]
 
 
 def _unlogged_evidence(unlogged: dict[str, dict[str, Any]], model: str) -> list[str]:

@@ -7,9 +7,11 @@ from worldrex.policy.mopo import optimize, optimize_runs, setting_of
 from worldrex.policy.policy import Policy, load_policy
 from worldrex.policy.scales import Scales
 from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
+from worldrex.policy.world_env import WORLD_ID, WorldEnv, WorldVectorEnv
 from worldrex.policy.worlds import Outcome, World, world_of
 
 __all__ = [
+    "WORLD_ID",
     "CloneConfig",
     "Learned",
     "MOPOConfig",
@@ -20,6 +22,8 @@ __all__ = [
     "Progress",
     "Scales",
     "World",
+    "WorldEnv",
+    "WorldVectorEnv",
     "clone",
     "load_policy",
     "optimize",

@@ -75,19 +75,38 @@ def branch(
 def episode_returns(
     world: World, actor: Actor, scales: Scales, starts: Float[Array, "start obs"], steps: int, *, key: PRNGKeyArray,
 ) -> Float[Array, " start"]:  # fmt: skip
-    """Sum of the rewards, without pessimism, of an episode from each start, by the policy's deterministic actions.
+    """Sum of the rewards, without pessimism, of an episode from each start, by the policy's deterministic actions."""
+    return follow(world, lambda obs, key: act(actor, scales, obs, None), starts, steps, key=key).reward.sum(0)
 
-    An episode ends for good, at what is not finite, or after `steps`.
-    """
 
-    def step(carry: tuple[Array, Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array, Array], None]:
-        obs, alive, total = carry
-        taken = _step(world, obs, alive, lambda obs: act(actor, scales, obs, None), key)
-        return (*_next(taken), total + jnp.where(taken.valid, taken.outcome.reward, 0.0)), None
+class Path(NamedTuple):
+    """What happens along episodes in a world."""
 
-    count = starts.shape[0]
-    begin = starts, jnp.ones(count, bool), jnp.zeros(count)
-    return jax.lax.scan(step, begin, jax.random.split(key, steps))[0][2]
+    obs: Float[Array, "step start obs"]
+    """Before each step."""
+    action: Float[Array, "step start act"]
+    reward: Float[Array, "step start"]
+    """Without pessimism; 0 after the end."""
+    valid: Bool[Array, "step start"]
+    """Steps that happened: an episode ends for good, or at what is not finite."""
+    cut: Bool[Array, " start"]
+    """Episodes that came to what is not finite."""
+
+
+def follow(
+    world: World, policy: Callable[[Array, PRNGKeyArray], Array], starts: Float[Array, "start obs"], steps: int, *,
+    key: PRNGKeyArray,
+) -> Path:  # fmt: skip
+    """An episode of at most `steps` from each start, along the actions that `policy(obs, key)` chooses."""
+
+    def step(carry: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], _Taken]:
+        taken = _step(world, *carry, lambda obs: policy(obs, jax.random.fold_in(key, 0)), key)
+        return _next(taken), taken
+
+    begin = starts, jnp.ones(starts.shape[0], bool)
+    _, taken = jax.lax.scan(step, begin, jax.random.split(key, steps))
+    reward = jnp.where(taken.valid, taken.outcome.reward, 0.0)
+    return Path(taken.obs, taken.action, reward, taken.valid, taken.cut.any(0))
 
 
 def _step(world: World, obs: Array, alive: Array, policy: Callable[[Array], Array], key: PRNGKeyArray) -> _Taken:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Float64, Int, PRNGKeyArray
 
 from worldrex.data import Transitions
 from worldrex.dynamics import Features, WorldModel, rule_of
@@ -65,7 +65,18 @@ class EnsembleWorld(NamedTuple):
 
     def step(self, obs: Float[Array, "batch obs"], action: Float[Array, "batch act"], *, key: PRNGKeyArray) -> Outcome:
         """One step from each observation."""
-        for_elite, for_noise, for_stop = jax.random.split(key, 3)
+        return self.step_by(self.draw_elite(obs.shape[0], key=key), obs, action, key=key)
+
+    def draw_elite(self, batch: int, *, key: PRNGKeyArray) -> Int[Array, " batch"]:
+        """The elite that each step of `step` is drawn from."""
+        return jax.random.randint(jax.random.split(key, 3)[0], (batch,), 0, self.networks.mean[0].shape[0])
+
+    def step_by(
+        self, elite: Int[Array, " batch"], obs: Float[Array, "batch obs"], action: Float[Array, "batch act"], *,
+        key: PRNGKeyArray,
+    ) -> Outcome:  # fmt: skip
+        """One step from each observation, drawn from that elite; the uncertainty and a learned end are of all of them."""
+        _, for_noise, for_stop = jax.random.split(key, 3)
         elites = self.networks.mean[0].shape[0]
         model = WorldModel(
             self.networks,
@@ -81,7 +92,6 @@ class EnsembleWorld(NamedTuple):
         means = jnp.concatenate([told.member_next_obs, told.member_reward[..., None]], -1)
         stds = jnp.concatenate([told.member_next_obs_std, told.member_reward_std[..., None]], -1)
         record = jnp.arange(obs.shape[0])
-        elite = jax.random.randint(for_elite, record.shape, 0, elites)
         drawn = means[elite, record] + stds[elite, record] * jax.random.normal(for_noise, means.shape[1:])
         bounded = jnp.where(
             jnp.isfinite(drawn), jnp.clip(self._wrapped(drawn), self.low[None], self.high[None]), jnp.nan
@@ -99,15 +109,19 @@ class EnsembleWorld(NamedTuple):
         )
 
     def _wrapped(self, drawn: Float[Array, "batch output"]) -> Float[Array, "batch output"]:
-        """Angles that went beyond their turn, within it again."""
+        """Angles that went beyond their turn, within it again; one without bounds stays as it is."""
         for angle in self.terms.features.angles or ():
-            middle = 0.5 * (self.low[angle] + self.high[angle])
-            drawn = drawn.at[:, angle].set(middle + short_way(drawn[:, angle] - middle))
+            bounded = jnp.isfinite(self.low[angle])
+            middle = jnp.where(bounded, 0.5 * (self.low[angle] + self.high[angle]), 0.0)
+            within = middle + short_way(drawn[:, angle] - middle)
+            drawn = drawn.at[:, angle].set(jnp.where(bounded, within, drawn[:, angle]))
         return drawn
 
 
-def world_of(model: WorldModel, data: Transitions, *, uncertainty: UncertaintyName, margin: float) -> EnsembleWorld:
-    """The model as a world, its outputs bounded by the log's.
+def world_of(
+    model: WorldModel, data: Transitions | None, *, uncertainty: UncertaintyName, margin: float
+) -> EnsembleWorld:
+    """The model as a world, its outputs bounded by the log's; without a log, by nothing.
 
         low = least - margin (greatest - least),   high = greatest + margin (greatest - least)
 
@@ -120,6 +134,21 @@ def world_of(model: WorldModel, data: Transitions, *, uncertainty: UncertaintyNa
             f"the model sees {model.features.history} steps, and a policy is learned in a model of one step: fit one with "
             "--features.history 1 (--history 1 of `worldrex fit`)."
         )
+    if data is None:
+        low, high = (np.full(model.obs_dims + 1, end) for end in (-np.inf, np.inf))
+    else:
+        low, high = _bounds(model, data, margin)
+    return EnsembleWorld(
+        jax.tree.map(lambda x: jnp.asarray(x)[model.elites], model.networks),
+        jax.tree.map(jnp.asarray, model.normalizer),
+        jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32),
+        Terms(model.features, model.termination, uncertainty),
+    )  # fmt: skip
+
+
+def _bounds(
+    model: WorldModel, data: Transitions, margin: float
+) -> tuple[Float64[np.ndarray, " output"], Float64[np.ndarray, " output"]]:
     widths = data.obs.shape[1], data.action.shape[1]
     inputs = model.features.num_inputs(model.obs_dims, widths[1])
     if widths[0] != model.obs_dims or inputs != model.normalizer.input_mean.shape[-1]:
@@ -137,9 +166,4 @@ def world_of(model: WorldModel, data: Transitions, *, uncertainty: UncertaintyNa
             (turn for turn in turns if turn[0] - 1e-3 <= least[angle] and greatest[angle] <= turn[1] + 1e-3),
             (-np.inf, np.inf),
         )
-    return EnsembleWorld(
-        jax.tree.map(lambda x: jnp.asarray(x)[model.elites], model.networks),
-        jax.tree.map(jnp.asarray, model.normalizer),
-        jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32),
-        Terms(model.features, model.termination, uncertainty),
-    )  # fmt: skip
+    return low, high

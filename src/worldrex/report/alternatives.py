@@ -6,6 +6,7 @@ from worldrex.report.curves import TrainingCurves
 from worldrex.report.folder import Record
 from worldrex.report.numerals import number, weight
 from worldrex.report.tables import Estimate, Table, error_of, estimate, models, noise_floor
+from worldrex.report.weights import rows_of_penalties, weight_rows
 
 
 def rows_in_words(table: Table) -> str:
@@ -37,7 +38,7 @@ def come_together(summary: Record) -> bool:
 
 def _trained_ranges(summary: Record) -> list[tuple[float, float, float]]:
     """(weight, least risk, largest risk) of the first weight and of the chosen one, or else the candidate."""
-    rows = summary["selection"].get("weights") or []
+    rows = weight_rows(summary)
     wanted = summary["chosen"].get("weight") or summary["candidate"].get("weight")
     ranges = []
     for row in (*rows[:1], *(row for row in rows[1:] if row["weight"] == wanted)):
@@ -49,7 +50,7 @@ def _trained_ranges(summary: Record) -> list[tuple[float, float, float]]:
 
 def worst_and_mean(summary: Record) -> str:
     """Where the worst and the mean left-out risk are least."""
-    rows = summary["selection"].get("weights") or []
+    rows = weight_rows(summary)
     said = []
     for part, name in (("worst", "worst"), ("mean", "mean")):
         risks = [(value, row["weight"]) for row in rows if (value := estimate(row.get(part)).value) is not None]
@@ -57,6 +58,20 @@ def worst_and_mean(summary: Record) -> str:
             least, at = min(risks)
             said.append(f"the {name} left-out risk is least at weight {weight(at)} ({number(least)})")
     return (" and ".join(said)[:1].upper() + " and ".join(said)[1:] + ".") if said else ""
+
+
+def best_of_penalties(summary: Record) -> str:
+    """The least of the worst left-out risks of each penalty."""
+    said = []
+    for name, rows in rows_of_penalties(summary).items():
+        risks = [
+            (value, row["weight"])
+            for row in rows
+            if row["weight"] and (value := estimate(row.get("worst")).value) is not None
+        ]
+        if risks:
+            said.append(f"{name} {number(min(risks)[0])} at weight {weight(min(risks)[1])}")
+    return f"The least of the worst risks: {names_in_words(said)}." if said else ""
 
 
 def below_floor(summary: Record) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import vl_convert
 
-from worldrex.report.parts import Figure, Key
+from worldrex.report.section import Figure, Key, Section
 
 # Wide enough for a text column; the PNG has twice to four times the pixels of a screen.
 _WIDTH, _SCALE = 640, 4
@@ -16,25 +16,28 @@ _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _CHANNELS = ("color", "strokeDash", "shape")
 
 
-def named_figures(parts: Mapping[str, Any], *, alone: bool) -> dict[str, tuple[Figure, Sequence[Key]]]:
-    """Each figure of a run with its keys, under the name of its file.
+def named_figures(
+    shown: Sequence[Mapping[str, Any]], comparison: Section | None = None
+) -> dict[str, tuple[Figure, Sequence[Key]]]:
+    """Each figure of the runs that is not folded away, with its keys, under the name of its file.
 
     Args:
-        parts: of the run.
-        alone: whether there is no other run whose figures would have the same names.
+        shown: the parts of each run.
+        comparison: the section that compares them, where there are several.
 
     Returns:
         Names without an ending.
     """
     found = {}
-    for group, figures in parts["figures"].items():
-        for figure in figures:
-            name = figure.name.removeprefix(f"{parts['name']}-") if alone else figure.name
+    of_runs = [(parts["name"], section) for parts in shown for section in parts["sections"]]
+    for run, section in [("", comparison), *of_runs] if comparison else of_runs:
+        for figure in (figure for panels in section.panels if not panels.folded for figure in panels.figures):
+            name = figure.name.removeprefix(f"{run}-") if len(shown) == 1 else figure.name
             if figure.title:
                 name = name.rstrip("0123456789") + re.sub(r"[^a-z0-9]+", "-", figure.title.lower()).strip("-")
             while name in found:
                 name += "-more"
-            found[name] = (figure, parts["keys"][group])
+            found[name] = (figure, section.legend)
     return found
 
 
@@ -58,6 +61,8 @@ def light_spec(figure: Figure, keys: Sequence[Key]) -> dict[str, Any]:
     spec = figure.chart.to_dict(validate=False)
     spec |= {"width": _WIDTH, "background": "white", "padding": 8}
     spec["config"] |= {"font": _FONT, "background": "white", "padding": 8}
+    if figure.title:
+        spec["title"] = {"text": figure.caption, "anchor": "start", "fontSize": 13}
     if not _labelled(spec, keys):
         names = {key.key: key.name + (f" ({key.description})" if key.description else "") for key in keys}
         _give_legend(spec, names)
@@ -90,18 +95,19 @@ def _give_legend(spec: dict[str, Any], names: Mapping[str, str]) -> None:
         "labelLimit": 300,
         "labelFontSize": 12,
         "symbolSize": 80,
+        "symbolOpacity": 1,
         "symbolStrokeWidth": 2,
-        "values": list(names),
         # JSON strings are literals of the expression language, too: a name stays text.
         "labelExpr": f"{json.dumps(names)}[datum.label]",
     }
     for layer in spec["layer"]:
         for channel in _CHANNELS:
             encoded = (layer.get("encoding") or {}).get(channel)
-            if isinstance(encoded, dict) and "legend" in encoded and encoded["legend"] is None:
-                encoded["legend"] = legend
-                if channel == "shape":
+            if isinstance(encoded, dict) and "legend" in encoded and encoded["legend"] is None and "scale" in encoded:
+                if channel == "shape" and encoded["field"] == "key":
                     _complete(encoded["scale"], names)
+                known = [key for key in names if key in (encoded["scale"] or {}).get("domain", ())]
+                encoded["legend"] = legend | {"values": known} if known else None
 
 
 def _complete(shapes: dict[str, list[str]], names: Mapping[str, str]) -> None:

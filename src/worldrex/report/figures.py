@@ -5,95 +5,101 @@ refer to behaviors and models by short keys (b0, erm), never by a name that a us
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 
 from worldrex.report import marks, numerals
 from worldrex.report.curves import TrainingCurves
+from worldrex.report.diagnoses import largest
+from worldrex.report.dot_plot import Dot, Row, dot_plot
 from worldrex.report.folder import Record
 from worldrex.report.palette import LEFT_OUT_STYLES, LIGHT, MODEL_STYLES, behavior_style, fold_style
 from worldrex.report.scales import Extent, extent
-from worldrex.report.tables import error_of, estimate, models, noise_floor
+from worldrex.report.tables import Estimate, error_of, estimate, models, noise_floor
+from worldrex.report.weights import rows_of_penalties, weight_rows
 
-# One row of the dot plot, pixels: the behavior's name, a lane for each model, the space to the next.
-_HEAD, _LANE, _GAP = 24, 21, 16
+# Of more behaviors than these the worst are drawn; a table beside the figure has them all.
+MOST_ROWS = 12
 
 
-def unlogged_errors(summary: Record) -> alt.LayerChart | None:
-    """Error under each unlogged behavior: a dot and an interval for each model, the noise floor as a line across."""
+def errors(summary: Record, part: str) -> alt.LayerChart | None:
+    """Error under each behavior of `part` ("unlogged" or "logged"), with the noise floor as a line across."""
     compared = models(summary)
-    pitch = _HEAD + _LANE * len(compared) + _GAP
-    rows: list[dict[str, Any]] = []
-    floors: list[dict[str, Any]] = []
-    for index, (behavior, errors) in enumerate(summary["unlogged"].items()):
-        top, floor = index * pitch, noise_floor(errors)
-        if floor is not None:
-            ends = {"y": top + _HEAD - 4, "y2": top + pitch - _GAP}
-            floors.append({"key": "noise_floor", "behavior": behavior, "noise floor": floor} | ends)
-        for place, model in enumerate(compared):
-            value, low, high = error_of(errors, model.key)
-            if value is not None:
-                share = numerals.ratio(value, floor)
-                rows.append(
-                    {
-                        "key": model.key,
-                        "model": f"{model.name} ({model.description})",
-                        "behavior": behavior,
-                        "error": value,
-                        "low": value if low is None else low,
-                        "high": value if high is None else high,
-                        "y": top + _HEAD + _LANE * (place + 0.4),
-                        "label": numerals.number(value) + (f" · {numerals.times(share)}" if share else ""),
-                    }
-                )
-    if not rows:
-        return None
-    ends = [row[end] for row in rows for end in ("error", "low", "high")]
-    axis = extent(ends + [row["noise floor"] for row in floors], log_above=8)
-    for row in rows:
-        # Beside the interval on the right, unless it would leave the plot there.
-        row["side"] = "left" if axis.fraction(row["high"]) > 0.68 else "right"
-        row["at"] = row["low" if row["side"] == "left" else "high"]
-    height = len(summary["unlogged"]) * pitch - _GAP + 6
-    y, title = marks.row_position(height), "squared error, normalized"
+    worst = {
+        behavior: max((error_of(of, model.key).value or 0.0 for model in compared), default=0.0)
+        for behavior, of in summary[part].items()
+    }
+    rows = []
+    for behavior in largest(worst, MOST_ROWS):
+        floor = noise_floor(summary[part][behavior])
+        dots = []
+        for model in compared:
+            found = error_of(summary[part][behavior], model.key)
+            share = numerals.ratio(found.value, floor)
+            label = numerals.number(found.value) + (f" · {numerals.times(share)}" if share else "")
+            dots.append(Dot(model.key, f"{model.name} ({model.description})", found, label))
+        rows.append(Row(behavior, dots, floor))
     styles = {model.key: MODEL_STYLES[model.key] for model in compared}
-    color = marks.colors(styles | {"noise_floor": MODEL_STYLES["noise_floor"]})
-    values = marks.rows_of(rows).encode(y=y)
-    tooltip = ["behavior:N", "model:N", *marks.numbers("error", "low", "high")]
-    layers = [
-        marks.rows_of(floors)
-        .mark_rule(strokeWidth=1.5)
-        .encode(
-            x=marks.value_axis(alt.X, "noise floor", axis, title),
-            y=y,
-            y2="y2:Q",
-            color=color,
-            tooltip=["behavior:N", *marks.numbers("noise floor")],
-        ),
-        values.mark_rule(strokeWidth=2, opacity=0.75).encode(
-            x=marks.value_axis(alt.X, "low", axis, title), x2="high:Q", color=color
-        ),
-        values.mark_point(filled=True, opacity=1, size=95, stroke=LIGHT["paper"], strokeWidth=1).encode(
-            x=marks.value_axis(alt.X, "error", axis, title), color=color, shape=marks.shapes(styles), tooltip=tooltip
-        ),
+    return dot_plot(rows, styles, title="squared error, normalized")
+
+
+def held_out_risks(risks: Mapping[str, float | int | None]) -> alt.LayerChart | None:
+    """Risk of one fitted model on held-out episodes of each behavior."""
+    worst = largest({behavior: risk or 0.0 for behavior, risk in risks.items()}, MOST_ROWS)
+    rows = [
+        Row(behavior, [Dot("fitted", "the fitted model", Estimate(risks[behavior]), numerals.number(risks[behavior]))])
+        for behavior in worst
     ]
-    placed: tuple[tuple[str, Literal["left", "right"], int], ...] = (("right", "left", 11), ("left", "right", -11))
-    for side, align, dx in placed:
-        beside = values.transform_filter(f"datum.side == '{side}'")
-        beside = beside.encode(x=marks.value_axis(alt.X, "at", axis, title), text="label:N")
-        # First a wide outline in the paper's color, so that no line runs through the digits.
-        layers.append(beside.mark_text(align=align, dx=dx, stroke=LIGHT["paper"], strokeWidth=4, strokeJoin="round"))
-        layers.append(beside.mark_text(align=align, dx=dx, color=LIGHT["soft"]))
-    heads = [{"behavior": behavior, "y": index * pitch + 9} for index, behavior in enumerate(summary["unlogged"])]
-    names = alt.Chart(alt.InlineData(heads)).encode(x=alt.value(0), y=y, text="behavior:N")
-    layers.append(names.mark_text(align="left", fontSize=13, fontWeight=600, color=LIGHT["ink"], limit=320))
-    return marks.finish(layers, height)
+    return dot_plot(rows, {"fitted": MODEL_STYLES["fitted"]}, title="held-out risk", value="risk")
+
+
+def worst_of_penalties(summary: Record) -> alt.LayerChart | None:
+    """The worst left-out risk against the weight, a line for each penalty; None where one penalty was compared."""
+    named = rows_of_penalties(summary)
+    if len(named) < 2:
+        return None
+    weights = sorted({row["weight"] for rows in named.values() for row in rows})
+    points = [
+        {
+            "key": f"p{index}",
+            "label": name,
+            "behavior": (row.get("worst") or {}).get("behavior"),
+            "weight": numerals.weight(row["weight"]),
+            "x": weights.index(row["weight"]),
+            "risk": worst.value,
+            "low": worst.low,
+            "high": worst.high,
+        }
+        for index, (name, rows) in enumerate(named.items())
+        for row in sorted(rows, key=lambda row: row["weight"])
+        if (worst := estimate(row.get("worst"))).value is not None
+    ]
+    if not points:
+        return None
+    axis = extent([point["risk"] for point in points], log_above=30)
+    styles = {f"p{index}": behavior_style(index) for index in range(len(named))}
+    color = marks.colors(styles)
+    base = marks.rows_of(points).encode(
+        x=marks.weight_axis([{"weight": weight} for weight in weights]),
+        y=marks.value_axis(alt.Y, "risk", axis, "worst risk on a behavior left out"),
+        color=color,
+    )
+    layers = [
+        base.mark_line(strokeWidth=2.25).encode(strokeDash=marks.dashes(styles)),
+        base.mark_point(filled=True, opacity=1, size=64, stroke=LIGHT["paper"], strokeWidth=1).encode(
+            shape=marks.shapes(styles),
+            tooltip=[
+                alt.Tooltip("label:N", title="penalty"), "weight:N", *marks.numbers("risk", "low", "high"), "behavior:N",
+            ],
+        ),
+    ]  # fmt: skip
+    return marks.finish([*layers, *marks.end_labels(points, axis, color)], marks.CURVES_HEIGHT)
 
 
 def trained_on_risks(summary: Record) -> alt.LayerChart | None:
     """Risk of each behavior trained on, against the weight."""
-    rows = summary["selection"].get("weights") or []
+    rows = weight_rows(summary)
     series = _by_behavior(rows, "trained")
     points = [
         {"key": key, "label": name, "weight": numerals.weight(row["weight"]), "x": index, "risk": part.value}
@@ -121,7 +127,7 @@ def trained_on_risks(summary: Record) -> alt.LayerChart | None:
 
 def left_out_risks(summary: Record) -> alt.LayerChart | None:
     """Risk on the left-out behavior against the weight: the worst with its interval, the mean, and every fold thin."""
-    rows = summary["selection"].get("weights") or []
+    rows = weight_rows(summary)
     series = _by_behavior(rows, "folds")
     points = _left_out_points(rows, series)
     if not any(point["key"] == "worst" for point in points):
@@ -211,7 +217,7 @@ def training(curves: TrainingCurves, behaviors: Sequence[str], axis: Extent) -> 
     """
     keys = {name: f"b{index}" for index, name in enumerate(behaviors)}
     points = [
-        {"key": keys[name], "behavior": name, "step": step, "risk": float(f"{risk:.4g}")}
+        {"key": keys[name], "behavior": name, "step": step, "risk": numerals.rounded(risk)}
         for name, curve in curves.risks.items()
         for step, risk in curve
     ]
@@ -222,7 +228,7 @@ def training(curves: TrainingCurves, behaviors: Sequence[str], axis: Extent) -> 
         scale=alt.Scale(domain=[0, last], nice=False),
         axis=alt.Axis(tickCount=3, format=",d", grid=False, title="step"),
     )
-    base = alt.Chart().transform_filter(marks.SHOWN).encode(x=x, y=marks.value_axis(alt.Y, "risk", axis, ""))
+    base = marks.rows_of_chart().encode(x=x, y=marks.value_axis(alt.Y, "risk", axis, ""))
     # The lines are thin; what answers to the pointer is wider and not seen.
     touch = base.mark_point(filled=True, size=70, opacity=0)
     layers: list[alt.Chart] = [

@@ -9,7 +9,9 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
-_SUMMARY_PARTS: dict[str, Any] = {
+# Of a summary, with what stands for each part where it is missing.
+SUMMARY_PARTS: dict[str, Any] = {
+    "kind": "run",
     "task": None,
     "seed": None,
     "command": None,
@@ -20,8 +22,15 @@ _SUMMARY_PARTS: dict[str, Any] = {
     "data": {},
     "crossval": [],
     "selection": {},
+    "distance": {},
     "unlogged": {},
     "logged": {},
+    "diagnostics": {},
+    "shift": None,
+    "penalty_noise": None,
+    "holdout_risk": {},
+    "penalty": None,
+    "weight": None,
     "slope": None,
     "seconds": {},
 }
@@ -75,16 +84,31 @@ def read_run(folder: Path) -> Run:
         )
     summary = _read_object(folder / "summary.json")
     status = _read_object(folder / "status.json")
+    config = _read_object(folder / "config.json")
     present = {name: part for name, part in summary.items() if part is not None}
     return Run(
         folder=folder,
         state=str(status.get("state") or ("finished" if summary else "unfinished")),
         stage=status.get("stage"),
-        summary=_SUMMARY_PARTS | present,
-        config=_read_object(folder / "config.json"),
+        summary=SUMMARY_PARTS | _choice(present, config.get("config") or {}) | present,
+        config=config,
         environment=_read_object(folder / "environment.json"),
         metrics=_read_lines(folder / "metrics.jsonl"),
     )
+
+
+def _choice(summary: Record, config: Record) -> dict[str, Any]:
+    """What `worldrex crossval` chose, in the terms of `worldrex run`."""
+    selection = summary.get("selection") or {}
+    if "chosen" not in selection:
+        return {}
+    shared = {"penalty": selection.get("penalty") or config.get("penalty") or "penalty"}
+    chosen, candidate = selection["chosen"], selection.get("candidate")
+    debiased = {"debiased": config.get("debiased", False)}
+    return {
+        "chosen": {"penalty": shared["penalty"] if chosen else "none", "weight": chosen} | debiased,
+        "candidate": shared | {"weight": candidate} if candidate else {},
+    }
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import jinja2
-
 from worldrex.report import numerals, tables
+from worldrex.report.comparison import comparison_of, names_of
 from worldrex.report.export import named_figures
 from worldrex.report.folder import Run
-from worldrex.report.parts import Figure, parts_of, title_of
+from worldrex.report.parts import parts_of, title_of
+from worldrex.report.section import Figure
+from worldrex.templates import environment
 
 _HERE = Path(__file__).parent
 
@@ -25,26 +26,20 @@ def render_markdown(runs: Sequence[Run], figures: str) -> str:
     Returns:
         The text.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        # The filter `text` escapes for Markdown each name that is written.
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     shown = [parts_of(run, f"run{index}") for index, run in enumerate(runs, start=1)]
-    files = {
-        figure.name: name for parts in shown for name, (figure, _) in named_figures(parts, alone=len(runs) == 1).items()
-    }
+    compared = comparison_of(runs) if len(runs) > 1 else None
+    files = {figure.name: name for name, (figure, _) in named_figures(shown, compared).items()}
 
     def image(figure: Figure) -> str:
         place = quote(f"{figures}/{files[figure.name]}")
-        return f"![{escaped(figure.table.caption)}. {escaped(figure.alternative)}]({place}.svg)\n\n[PNG]({place}.png)"
+        return f"![{escaped(figure.caption)}. {escaped(figure.alternative)}]({place}.svg)\n\n[PNG]({place}.png)"
 
-    environment.filters |= {"text": escaped, "table": table, "fenced": fenced, "image": image}
-    environment.filters |= {"duration": numerals.duration}
-    text = environment.get_template("page.md.j2").render(title=title_of(runs), runs=shown)
+    filters = {"text": escaped, "table": table, "fenced": fenced, "image": image, "duration": numerals.duration}
+    # Each name that is written goes through the filter `text`, which escapes it for Markdown.
+    made = environment(_HERE, filters, html=False)
+    text = made.get_template("page.md.j2").render(
+        title=title_of(runs), names=names_of(runs), runs=shown, comparison=compared
+    )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 

@@ -22,6 +22,11 @@ def rows_of(records: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.InlineData(list(records))).transform_filter(SHOWN)
 
 
+def rows_of_chart() -> alt.Chart:
+    """The same of the rows that the whole chart brings (see `finish`): where several layers show them all."""
+    return alt.Chart().transform_filter(SHOWN)
+
+
 def value_axis(channel: type[alt.X] | type[alt.Y], field: str, extent: Extent, title: str) -> Any:
     """A quantitative axis over `extent` with its round values marked."""
     scale = alt.Scale(domain=[extent.low, extent.high], type="log" if extent.log else "linear", nice=False)
@@ -121,8 +126,21 @@ def _placed(last: Mapping[str, Mapping[str, Any]], extent: Extent, height: int) 
     return dict(zip(last, spread(wanted, _LABEL_GAP / height, low=0.0, high=1.0), strict=True))
 
 
+def outlined(chart: alt.Chart, **style: Any) -> list[alt.Chart]:
+    """Text with an outline in the paper's color beneath it, so that no line runs through the letters."""
+    outline = {name: value for name, value in style.items() if name != "color"}
+    return [
+        chart.mark_text(stroke=LIGHT["paper"], strokeWidth=4, strokeJoin="round", **outline),
+        chart.mark_text(**style),
+    ]
+
+
 def finish(
-    layers: Sequence[alt.Chart], height: float | int, records: Sequence[Mapping[str, Any]] | None = None
+    layers: Sequence[alt.Chart],
+    height: float | int,
+    records: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    shade: str | None = None,
 ) -> alt.LayerChart:
     """The layers as one chart as wide as its place, with the page's type and lines.
 
@@ -130,6 +148,7 @@ def finish(
         layers: from the back to the front.
         height: of the plot, pixels.
         records: the rows of those layers that bring none.
+        shade: what the colors mean at first, in a chart whose colors the page's switch gives another meaning.
 
     Returns:
         The chart.
@@ -147,6 +166,7 @@ def finish(
         titlePadding=9,
         labelOverlap=True,
     )
+    shaded = [] if shade is None else [alt.VariableParameter(name="shade", value=shade)]
     # In one call: each method of a chart would copy all of its rows.
     return alt.LayerChart(
         data=alt.Undefined if records is None else alt.InlineData(list(records)),
@@ -154,7 +174,11 @@ def finish(
         width="container",
         height=height,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-        params=[alt.VariableParameter(name="hidden", value=[]), alt.VariableParameter(name="narrow", value=False)],
+        params=[
+            alt.VariableParameter(name="hidden", value=[]),
+            alt.VariableParameter(name="narrow", value=False),
+            *shaded,
+        ],
         config=alt.Config(
             font=FONT,
             background="transparent",

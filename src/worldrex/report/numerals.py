@@ -18,6 +18,11 @@ def number(value: float | int | None, *, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def rounded(value: float | int) -> float:
+    """`value` to four significant digits: all that a chart shows of it."""
+    return float(f"{value:.4g}")
+
+
 def weight(value: float | int | None) -> str:
     """A penalty's weight, without idle zeros."""
     return "–" if value is None else f"{value:g}".replace("-", "−")

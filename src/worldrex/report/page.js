@@ -13,12 +13,17 @@
   const draw = async (place) => {
     try {
       const spec = specs[place.id];
-      for (const param of spec.params) if (param.name === "narrow") param.value = narrow.matches;
+      for (const param of spec.params) {
+        if (param.name === "narrow") param.value = narrow.matches;
+        if (param.name === "hidden") param.value = hiddenOf(place.id);
+        if (param.name === "shade") param.value = shadeOf(place.id) ?? param.value;
+      }
       const { view } = await vegaEmbed(place, spec, options);
       views.set(place.id, view);
-      // What the reader has hidden before the chart was there.
-      const legend = document.querySelector(`.legend[data-charts~="${place.id}"]:has([aria-pressed="false"])`);
-      if (legend) apply(legend, [place.id]);
+      // What the reader has hidden or switched while it was drawn.
+      view.signal("hidden", hiddenOf(place.id));
+      if (shadeOf(place.id)) view.signal("shade", shadeOf(place.id));
+      await view.runAsync();
       // The place is an image with words of its own; the drawing's parts have none that anyone could use.
       place.querySelector("svg").setAttribute("aria-hidden", "true");
     } catch (error) {
@@ -26,11 +31,10 @@
     }
   };
 
-  const apply = (legend, names) => {
-    const hidden = [...legend.querySelectorAll('[aria-pressed="false"]')].map((button) => button.dataset.key);
-    for (const name of legend.dataset.charts.split(" "))
-      if (names.includes(name)) views.get(name)?.signal("hidden", hidden).runAsync();
-  };
+  // All legends of a chart that are shown count, also those of other meanings of its colors.
+  const hiddenOf = (name) =>
+    [...document.querySelectorAll(`.legend[data-charts~="${name}"] [aria-pressed="false"]`)].map((button) => button.dataset.key);
+  const shadeOf = (name) => document.querySelector(`.switch[data-chart="${name}"] :checked`)?.value;
 
   narrow.addEventListener("change", () => {
     for (const view of views.values()) view.signal("narrow", narrow.matches).runAsync();
@@ -41,8 +45,20 @@
       const button = event.target.closest("button");
       if (!button) return;
       button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") === "true" ? "false" : "true");
-      apply(legend, legend.dataset.charts.split(" "));
+      for (const name of legend.dataset.charts.split(" ")) views.get(name)?.signal("hidden", hiddenOf(name)).runAsync();
     });
+  }
+
+  for (const group of document.querySelectorAll(".switch")) {
+    const name = group.dataset.chart;
+    const turn = () => {
+      for (const legend of document.querySelectorAll(`.legend[data-charts="${name}"]`))
+        legend.hidden = legend.dataset.shade !== shadeOf(name);
+      views.get(name)?.signal("shade", shadeOf(name)).runAsync();
+    };
+    group.addEventListener("change", turn);
+    // A browser that comes back to the page may remember another choice than the first.
+    turn();
   }
 
   for (const table of document.querySelectorAll("table.sortable")) {
@@ -76,12 +92,20 @@
     });
   }
 
+  // What is folded away has no width to draw in before it is opened.
+  for (const fold of document.querySelectorAll("details:has(.chart)")) {
+    fold.addEventListener("toggle", async () => {
+      for (const place of fold.querySelectorAll(".chart:empty")) await draw(place);
+    });
+  }
+
   // Last, and one after the other: buttons and tables answer while the charts are drawn.
   (async () => {
     for (const place of document.querySelectorAll(".chart")) {
+      if (place.closest("details:not([open])")) continue;
       await draw(place);
       await new Promise((done) => setTimeout(done));
     }
-    document.documentElement.dataset.ready = "yes";
+    document.documentElement.dataset.ready = performance.now();
   })();
 })();

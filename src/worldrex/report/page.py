@@ -6,39 +6,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import vl_convert
 from markupsafe import Markup
 
 from worldrex.report import numerals, tables
+from worldrex.report.comparison import comparison_of, names_of
 from worldrex.report.folder import Run
 from worldrex.report.palette import DARK, LIGHT, MODEL_STYLES, with_variables
 from worldrex.report.parts import parts_of, title_of
+from worldrex.templates import environment
 
 _HERE = Path(__file__).parent
 
 
 def render_page(runs: Sequence[Run]) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"number": numerals.number, "duration": numerals.duration, "interval": tables.interval}
-    environment.tests["estimate"] = lambda cell: isinstance(cell, tables.Estimate)
+    filters = {"number": numerals.number, "duration": numerals.duration, "interval": tables.interval}
+    made = environment(_HERE, filters)
+    made.tests["estimate"] = lambda cell: isinstance(cell, tables.Estimate)
     shown = [parts_of(run, f"run{index}") for index, run in enumerate(runs, start=1)]
+    compared = comparison_of(runs) if len(runs) > 1 else None
+    sections = [section for parts in shown for section in parts["sections"]] + ([compared] if compared else [])
     charts = {
         figure.name: with_variables(figure.chart.to_dict(validate=False))
-        for parts in shown
-        for group in parts["figures"].values()
-        for figure in group
+        for section in sections
+        for figure in section.figures
     }
-    return environment.get_template("page.html.j2").render(
+    return made.get_template("page.html.j2").render(
         title=title_of(runs),
+        names=names_of(runs),
         runs=shown,
+        comparison=compared,
         light=LIGHT,
         dark=DARK,
         styles=MODEL_STYLES,

@@ -22,6 +22,11 @@ LIGHT = {
     "sky": "#2b86ba",
     "olive": "#6c6b0c",
     "slate": "#6b7280",
+    "ramp0": "#ae8a2b",
+    "ramp1": "#bd5a1e",
+    "ramp2": "#9c2a48",
+    "ramp3": "#66195f",
+    "ramp4": "#1f0e42",
 }
 DARK = {
     "paper": "#161719",
@@ -38,6 +43,11 @@ DARK = {
     "sky": "#8fd0f5",
     "olive": "#d6d25a",
     "slate": "#a3abb8",
+    "ramp0": "#8064a6",
+    "ramp1": "#c85f98",
+    "ramp2": "#f2845f",
+    "ramp3": "#fbbc50",
+    "ramp4": "#fdf2ac",
 }
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
@@ -48,11 +58,12 @@ _DASHES = ((1, 0), (7, 3), (2, 2.5), (9, 3, 2, 3))
 
 @dataclass(frozen=True)
 class Style:
-    """How one series is drawn: a color's name, a symbol and a dash."""
+    """How one series is drawn: a color's name, a symbol, filled or hollow, and a dash."""
 
     color: str
     shape: str
     dash: tuple[float | int, ...] = (1, 0)
+    hollow: bool = False
 
     @property
     def hex(self) -> str:
@@ -67,7 +78,13 @@ MODEL_STYLES = {
     "plain": Style("ochre", "square", (2, 2.5)),
     "noise_floor": Style("ink", "tick"),
     "truth": Style("ink", "tick", (1, 0)),
+    "fitted": Style("blue", "diamond"),
+    "persistence": Style("edge", "tick", (1.5, 2.5)),
+    "oracle": Style("edge", "tick", (1, 0)),
 }
+# From little to much, further from the paper with each step, so that they can be told apart without hues.
+RAMP_STYLES = tuple(Style(f"ramp{step}", "circle") for step in range(5))
+LEVEL_STYLES = {"c50": Style("soft", "circle"), "c90": Style("soft", "square"), "c95": Style("soft", "triangle-up")}
 LEFT_OUT_STYLES = {"worst": Style("ink", "circle"), "mean": Style("soft", "circle", (5, 4))}
 
 

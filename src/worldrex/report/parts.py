@@ -1,39 +1,16 @@
-"""What a page says of a run, whatever its format: figures with their keys and tables, and the facts around them."""
+"""What a page says of a run, whatever its format: the facts, the verdict's numbers, and the sections."""
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
+from altair.utils.schemapi import debug_mode
 
-from worldrex.report import alternatives, curves, figures, numerals, tables
+from worldrex.report import evidence, numerals, sections, tables
 from worldrex.report.folder import Record, Run
-from worldrex.report.palette import LEFT_OUT_STYLES, MODEL_STYLES, Style, behavior_style, fold_style
-from worldrex.report.scales import extent
-
-_MODEL_NAMES = {"erm": "ERM", "penalized": "Penalized", "plain": "Plain penalty"}
-
-
-@dataclass(frozen=True)
-class Key:
-    """An entry of a legend: its button hides the series in the charts beside it."""
-
-    key: str
-    name: str
-    style: Style
-    description: str = ""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart with what stands for it where it is not seen."""
-
-    name: str
-    chart: alt.LayerChart
-    alternative: str
-    table: tables.Table
-    title: str = ""
+from worldrex.report.key_numbers import key_numbers
+from worldrex.report.section import Section
+from worldrex.report.weights import left_out_behaviors
 
 
 def parts_of(run: Run, name: str) -> dict[str, Any]:
@@ -46,50 +23,15 @@ def parts_of(run: Run, name: str) -> dict[str, Any]:
     Returns:
         What the templates take, by their names for it.
     """
-    summary, data = run.summary, run.summary["data"]
-    training, training_keys = _training(run, name)
-    compared = tables.models(summary)
-    model_keys = [Key(model.key, model.name, MODEL_STYLES[model.key], model.description) for model in compared]
-    floor = any(tables.noise_floor(errors) is not None for errors in summary["unlogged"].values())
-    noiseless = not floor and any(errors.get("noise_floor") is not None for errors in summary["unlogged"].values())
-    floor_key = Key("noise_floor", "noise floor", MODEL_STYLES["noise_floor"], "error of the true model")
-    truth_key = Key("truth", "truth", MODEL_STYLES["truth"])
-    trained, left_out = tables.trained_on(summary), tables.left_out(summary)
-    unlogged = tables.errors(summary, "unlogged", "Squared error under each unlogged behavior, normalized")
-    slopes = tables.slopes(summary)
+    summary = run.summary
     return {
         "name": name,
         "run": run,
         "summary": summary,
         "facts": _facts(summary),
-        "models": compared,
-        "key_numbers": tables.key_numbers(summary),
-        "figures": {
-            "unlogged": _figure(f"{name}-unlogged", figures.unlogged_errors(summary), unlogged),
-            "trained": _figure(
-                f"{name}-trained", figures.trained_on_risks(summary), trained, alternatives.coming_together(summary)
-            ),
-            "left_out": _figure(
-                f"{name}-left-out", figures.left_out_risks(summary), left_out, alternatives.worst_and_mean(summary)
-            ),
-            "slope": _figure(f"{name}-slope", figures.slope(summary), slopes),
-            "training": training,
-        },
-        "keys": {
-            "unlogged": [*model_keys, *([floor_key] if floor else [])],
-            "trained": _behavior_keys(trained.columns[1:] if trained else ()),
-            "left_out": _left_out_keys(summary),
-            "slope": [truth_key, *model_keys],
-            "training": training_keys,
-        },
-        "floor": floor,
-        "noiseless": noiseless,
-        "come_together": alternatives.come_together(summary),
-        "below_floor": alternatives.below_floor(summary),
-        "logged": tables.errors(summary, "logged", "Squared error on held-out episodes of the logged behaviors"),
-        "slopes": slopes,
-        "behaviors": tables.behaviors(data),
-        "findings": tables.findings(data),
+        "headline": _headline(summary),
+        "key_numbers": key_numbers(summary),
+        "sections": sections_of(run, name),
         "seconds": tables.seconds(summary),
         "settings": tables.settings(run.config.get("config") or {}, "Configuration"),
         "versions": tables.settings(run.environment, "Versions and machine"),
@@ -97,53 +39,55 @@ def parts_of(run: Run, name: str) -> dict[str, Any]:
     }
 
 
+def sections_of(run: Run, name: str) -> list[Section]:
+    """The sections in the order of the page, as far as the run has what they show."""
+    summary = run.summary
+    # The tests hold every chart against the schema; here, each part of each would cost most of the time.
+    with debug_mode(False):
+        return [
+            *sections.unlogged(summary, name),
+            *sections.compared_weights(summary, name),
+            *sections.slope(summary, name),
+            *evidence.evidence(summary, name),
+            *sections.training(run, name),
+            *sections.data(summary),
+        ]
+
+
 def title_of(runs: Sequence[Run]) -> str:
     """What a page of these runs is called."""
     return runs[0].title if len(runs) == 1 else f"{len(runs)} runs"
 
 
-def _figure(name: str, chart: alt.LayerChart | None, table: tables.Table | None, alternative: str = "") -> list[Figure]:
-    if chart is None or table is None:
-        return []
-    return [Figure(name, chart, alternative or alternatives.rows_in_words(table), table)]
-
-
-def _training(run: Run, name: str) -> tuple[list[Figure], list[Key]]:
-    fitted = curves.training_curves(run.metrics)
-    behaviors = list(dict.fromkeys(behavior for model in fitted for behavior in model.risks))
-    # Curves that start high at random weights would flatten what matters; the logarithm keeps both.
-    risks = [risk for model in fitted for curve in model.risks.values() for _, risk in curve]
-    axis = extent(risks, log_above=8)
-    shown = []
-    for model in fitted:
-        title = _MODEL_NAMES.get(model.model, model.model)
-        table = tables.training(model.risks, f"Held-out risk over the steps: {title}")
-        chart = figures.training(model, behaviors, axis)
-        shown.append(Figure(f"{name}-training-{len(shown) + 1}", chart, alternatives.ends_of(model), table, title))
-    return shown, _behavior_keys(behaviors)
-
-
-def _left_out_keys(summary: Record) -> list[Key]:
-    totals = [Key(key, key, style) for key, style in LEFT_OUT_STYLES.items()]
-    return totals + [
-        Key(f"b{index}", name, fold_style(index)) for index, name in enumerate(tables.left_out_behaviors(summary))
-    ]
-
-
-def _behavior_keys(names: Sequence[str]) -> list[Key]:
-    return [Key(f"b{index}", name, behavior_style(index)) for index, name in enumerate(names)]
+def _headline(summary: Record) -> str:
+    """What stands in the verdict's place where a run has none: what was chosen, or fitted."""
+    if summary["verdict"]:
+        return ""
+    if summary["kind"] == "fit":
+        weight = summary["weight"]
+        return (
+            f"A model fitted with the {summary['penalty']} penalty at weight {numerals.weight(weight)}."
+            if weight
+            else "A model fitted without a penalty (ERM)."
+        )
+    if not summary["chosen"]:
+        return ""
+    if summary["chosen"].get("weight"):
+        penalty, weight = summary["chosen"]["penalty"], numerals.weight(summary["chosen"]["weight"])
+        return f"Leaving behaviors out chooses the {penalty} penalty at weight {weight}."
+    return "Leaving behaviors out chooses plain ERM: no weight of the penalty lowers the worst risk by enough."
 
 
 def _facts(summary: Record) -> list[str]:
     data = summary["data"]
-    behaviors = data.get("behaviors") or []
+    behaviors = len(data.get("behaviors") or summary["holdout_risk"] or left_out_behaviors(summary))
     facts = []
     if data.get("records") is not None:
         facts.append(f"{numerals.number(data['records'])} records")
     if data.get("episodes") is not None:
         facts.append(f"{numerals.number(data['episodes'])} episodes")
     if behaviors:
-        facts.append(f"{len(behaviors)} logged behavior{'s' if len(behaviors) != 1 else ''}")
+        facts.append(f"{behaviors} logged behavior{'s' if behaviors != 1 else ''}")
     if summary["seed"] is not None:
         facts.append(f"seed {summary['seed']}")
     return facts

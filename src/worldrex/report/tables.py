@@ -36,14 +36,6 @@ class Model(NamedTuple):
     description: str
 
 
-class KeyNumber(NamedTuple):
-    """What the verdict rests on: one quantity for two models."""
-
-    quantity: str
-    values: tuple[tuple[Model, str], ...]
-    note: str
-
-
 def models(summary: Record) -> tuple[Model, ...]:
     """The models that the run compares, ERM first; the candidate stands for the chosen one where ERM was chosen."""
     chosen, candidate = summary["chosen"], summary["candidate"]
@@ -55,7 +47,11 @@ def models(summary: Record) -> tuple[Model, ...]:
         second = Model("penalized", "penalized", _describe(estimate, candidate))
         first = Model("erm", "ERM", "no penalty; chosen" if chosen else "no penalty")
     plain = Model("plain", "plain", "the same weight without debiasing")
-    scored = [*summary["unlogged"].values(), *summary["logged"].values(), summary["slope"] or {}]
+    scored = [
+        errors for errors in (*summary["unlogged"].values(), *summary["logged"].values(), summary["slope"]) if errors
+    ]
+    if not scored:
+        return (first, second) if candidate.get("weight") else ()
     return tuple(model for model in (first, second, plain) if any(model.key in errors for errors in scored))
 
 
@@ -81,49 +77,6 @@ def noise_floor(errors: Record) -> float | int | None:
     return floor if floor and floor >= 1e-3 * min(scored, default=0) else None
 
 
-def key_numbers(summary: Record) -> tuple[KeyNumber, ...]:
-    """The two or three quantities that the verdict rests on."""
-    compared = [model for model in models(summary) if model.key != "plain"]
-    found = []
-    if summary["unlogged"]:
-        known = all(noise_floor(part) for part in summary["unlogged"].values())
-        worst = {}
-        for model in compared:
-            errors = [
-                (numerals.ratio(part.get(model.key), noise_floor(part)) if known else part.get(model.key), behavior)
-                for behavior, part in summary["unlogged"].items()
-            ]
-            worst[model] = max(((error, name) for error, name in errors if error is not None), default=(None, ""))
-        places = {name for _, name in worst.values() if name}
-        where = (
-            "; ".join(f"{model.name}: {name}" for model, (_, name) in worst.items())
-            if len(places) > 1
-            else "".join(places)
-        )
-        values = tuple(
-            (model, (numerals.times if known else numerals.number)(error)) for model, (error, _) in worst.items()
-        )
-        unit = "in multiples of the noise floor" if known else "normalized"
-        found.append(KeyNumber(f"Squared error under the worst unlogged behavior, {unit}", values, where))
-    rows = summary["selection"].get("weights") or []
-    candidate = summary["candidate"].get("weight")
-    shown = [
-        (model, row) for model in compared for row in rows if row["weight"] == (candidate if model.key != "erm" else 0)
-    ]
-    if len(shown) > 1:
-        values = tuple((model, numerals.number(estimate(row.get("worst")).value)) for model, row in shown)
-        gain = estimate(shown[-1][1].get("gain"))
-        note = "" if gain.value is None else f"gain {numerals.number(gain.value, digits=2)}"
-        if note and (reach := interval(gain, digits=2)):
-            note += f" ({reach})"
-        found.append(KeyNumber("Risk on the worst left-out behavior, no truth needed", values, note))
-    if slope := summary["slope"]:
-        values = tuple((model, numerals.number(slope.get(model.key), digits=2)) for model in compared)
-        quantity = f"Slope of the prediction of {slope['output']} in {slope['action']}"
-        found.append(KeyNumber(quantity, values, f"truth {numerals.number(slope.get('truth'), digits=2)}"))
-    return tuple(found)
-
-
 def interval(part: Estimate, *, digits: int = 3) -> str:
     """The interval in words, empty where there is none."""
     if part.low is None or part.high is None:
@@ -143,53 +96,6 @@ def errors(summary: Record, part: str, caption: str) -> Table | None:
         for behavior, of in summary[part].items()
     )
     return Table(caption, columns, rows)
-
-
-def left_out(summary: Record) -> Table | None:
-    """The left-out risk of each weight: the worst and where, the mean, the gain over ERM, and each behavior's."""
-    rows = summary["selection"].get("weights") or []
-    if not any(row.get("worst") for row in rows):
-        return None
-    behaviors = left_out_behaviors(summary)
-    columns = ("weight", "worst", "worst behavior", "mean", "gain over ERM", *behaviors)
-    cells = tuple(
-        (
-            numerals.weight(row["weight"]),
-            estimate(row.get("worst")),
-            (row.get("worst") or {}).get("behavior"),
-            estimate(row.get("mean")),
-            estimate(row.get("gain")),
-            *(estimate((row.get("folds") or {}).get(behavior)) for behavior in behaviors),
-        )
-        for row in rows
-    )
-    return Table("Risk on the left-out behavior, by weight", columns, cells)
-
-
-def left_out_behaviors(summary: Record) -> tuple[str, ...]:
-    """The behaviors that were left out, in the order in which the summary names them."""
-    return _behaviors(summary["selection"].get("weights") or [], "folds")
-
-
-def trained_on(summary: Record) -> Table | None:
-    """The risk on held-out episodes of each behavior that was trained on, by weight."""
-    rows = summary["selection"].get("weights") or []
-    behaviors = _behaviors(rows, "trained")
-    if not behaviors:
-        return None
-    cells = tuple(
-        (
-            numerals.weight(row["weight"]),
-            *(estimate((row.get("trained") or {}).get(behavior)) for behavior in behaviors),
-        )
-        for row in rows
-    )
-    return Table("Risk on held-out episodes of the behaviors trained on, by weight", ("weight", *behaviors), cells)
-
-
-def _behaviors(rows: Sequence[Record], part: str) -> tuple[str, ...]:
-    # A dict keeps the order of first sight.
-    return tuple(dict.fromkeys(behavior for row in rows for behavior in row.get(part) or {}))
 
 
 def slopes(summary: Record) -> Table | None:

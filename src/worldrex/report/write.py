@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from worldrex.report.comparison import comparison_of
 from worldrex.report.export import named_figures, svg_and_png
 from worldrex.report.folder import ReportError, Run, read_run
 from worldrex.report.markdown import render_markdown
@@ -73,11 +74,9 @@ def _read(folders: Sequence[Path]) -> list[Run]:
 
 
 def _write_figures(runs: Sequence[Run], place: Path) -> list[Path]:
-    named = {
-        place / name: figure
-        for index, run in enumerate(runs, start=1)
-        for name, figure in named_figures(parts_of(run, f"run{index}"), alone=len(runs) == 1).items()
-    }
+    shown = [parts_of(run, f"run{index}") for index, run in enumerate(runs, start=1)]
+    compared = comparison_of(runs) if len(runs) > 1 else None
+    named = {place / name: figure for name, figure in named_figures(shown, compared).items()}
     files = {stem: (Path(f"{stem}.svg"), Path(f"{stem}.png")) for stem in named}
     for path in (path for both in files.values() for path in both):
         if path.exists():

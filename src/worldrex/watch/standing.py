@@ -93,7 +93,7 @@ def standing(records: Sequence[Mapping[str, Any]]) -> Standing | None:
 def series_name(record: Mapping[str, Any]) -> str:
     """What tells a record from the others of its step."""
     if "weight" in record:
-        return f"weight {record['weight']:g}"
+        return f"{record.get('penalty', 'weight')} {record['weight']:g}"
     return _MODELS.get(record.get("model", ""), str(record.get("model", "model")))
 
 

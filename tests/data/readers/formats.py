@@ -209,6 +209,35 @@ def lerobot(version: str, columns: Columns, folder: Path) -> Path:
     return path
 
 
+def with_operators(path: Path, columns: Columns) -> Path:
+    """Who recorded each episode, said in the metadata alone."""
+    numbers, first = np.unique(columns["episode"], return_index=True)
+    operators, tasks = columns["behavior"][first], [["wipe", "stack"][number % 2 :] for number in numbers.tolist()]
+    if (path / "meta" / "episodes").exists():
+        table = pa.table(
+            {"episode_index": numbers, "tasks": tasks, "operator": operators, "stats/action/max": operators}
+        )
+        half = len(table) // 2
+        for name, part in (("chunk-000/file-000", table.slice(half)), ("chunk-001/file-000", table.slice(0, half))):
+            (path / "meta" / "episodes" / name).parent.mkdir(exist_ok=True)
+            pq.write_table(part, path / "meta" / "episodes" / f"{name}.parquet")
+    else:
+        told = zip(numbers.tolist(), tasks, operators.tolist(), strict=True)
+        lines = [json.dumps({"episode_index": i, "tasks": task, "operator": operator}) for i, task, operator in told]
+        (path / "meta" / "episodes.jsonl").write_text("\n".join([*lines, ""]))
+    for file in path.glob("data/**/*.parquet"):
+        pq.write_table(pq.read_table(file).drop_columns(["task_index"]), file)
+    return path
+
+
+def lerobot_v2_operators(columns: Columns, folder: Path) -> Path:
+    return with_operators(lerobot_v2(columns, folder), columns)
+
+
+def lerobot_v3_operators(columns: Columns, folder: Path) -> Path:
+    return with_operators(lerobot_v3(columns, folder), columns)
+
+
 def lerobot_v2(columns: Columns, folder: Path) -> Path:
     return lerobot("v2.1", columns, folder)
 
@@ -248,6 +277,8 @@ FORMATS = [
     Format("minari", minari),
     Format("lerobot-v2", lerobot_v2, LoadOptions(behavior_column="task_index"), frames=True),
     Format("lerobot-v3", lerobot_v3, LoadOptions(behavior_column="task_index"), frames=True),
+    Format("lerobot-v2-operators", lerobot_v2_operators, LoadOptions(behavior_column="operator"), frames=True),
+    Format("lerobot-v3-operators", lerobot_v3_operators, LoadOptions(behavior_column="operator"), frames=True),
     Format("pandas", pandas, in_memory=True),
     Format("polars", polars, in_memory=True),
     Format("mapping", mapping, in_memory=True),

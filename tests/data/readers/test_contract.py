@@ -77,7 +77,7 @@ def test_columns_without_records_are_one_error(format: Format, tmp_path: Path):
     columns = {name: values[:0] for name, values in with_last_frames(small_log()).items()}
     if not format.frames:
         columns["next_obs"] = columns["obs"]
-    if format.name in ("minari", "parquet-hive", "lerobot-v2"):
+    if format.name in ("minari", "parquet-hive", "lerobot-v2", "lerobot-v2-operators"):
         (tmp_path / "log" / "data").mkdir(parents=True)  # whose files are the episodes
         refused(tmp_path / "log", format)
     else:

@@ -84,3 +84,24 @@ def test_bytes_that_are_no_text(tmp_path: Path):
 def test_a_column_may_be_the_behavior_and_something_else(tmp_path: Path):
     data = load(written(tmp_path, behavior=None), options=LoadOptions(behavior_column="episode"))
     assert data.num_behaviors == len(np.unique(data.episode))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("2026-01-30", "2026-01-31", "2026-02-01"), ("false", "true", "True"), ("07:00:00", "08:00:00", "09:30:00")],
+)
+@pytest.mark.parametrize("column", ["behavior", "shift"])
+def test_what_looks_like_dates_or_truths_is_a_name(names: tuple[str, ...], column: str, tmp_path: Path):
+    path = written(tmp_path, **{"behavior": None, column: np.array(names)[small_log().behavior]})
+    data = load(path, options=LoadOptions(behavior_column=column))
+    assert np.array(data.behavior_names)[data.behavior].tolist() == np.array(names)[small_log().behavior].tolist()
+
+
+def test_a_flag_may_be_the_behavior(tmp_path: Path):
+    log = small_log()
+    path = written(tmp_path, behavior=None, terminated=np.array(["false", "true"])[log.terminated.astype(int)])
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:1] + [line for line in lines[1:] if ",true," in line]))
+    data = load(path, options=LoadOptions(behavior_column="terminated"))
+    assert data.terminated.all()
+    assert data.behavior_names == ("behavior 1",)

@@ -7,6 +7,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -136,31 +137,105 @@ def test_a_chunk_that_unpacks_to_much_more_than_its_array_is_refused(tmp_path: P
         load(tmp_path / "log")
 
 
-@pytest.mark.parametrize("stored", [b"abc", zlib.compress(b"abc")], ids=["raw", "deflated"])
-def test_a_chunk_that_holds_less_than_its_array_is_refused(stored: bytes, tmp_path: Path):
-    """HDF5's library would read beyond it, and may end the process."""
+# What is stored of an array of a byte's type, what a chunk of it is packed with, and what is said about it.
+BROKEN = {
+    "raw": (120, {}, b"abc", "holds 3 bytes of 120"),
+    "deflated": (120, {"compression": "gzip"}, zlib.compress(b"abc"), "holds 3 bytes of 120"),
+    "less than its checksum": (1, {"fletcher32": True}, b"ab", "holds 0 bytes of 1"),
+    "no more than its checksum": (120, {"fletcher32": True}, bytes(120), "holds 116 bytes of 120"),
+    "far more": (120, {"compression": "gzip"}, zlib.compress(bytes(10**7)), "holds more than 120 bytes"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_chunk_that_holds_less_or_more_than_its_array_is_refused(case: str, tmp_path: Path):
+    """HDF5's library would read beyond it, and may end the process; or unpack it all, to any size."""
+    rows, packed, stored, said = BROKEN[case]
+    data = make_log()
+    with h5py.File(tmp_path / "log", "w") as file:
+        for name in ("obs", "action", "next_obs", "reward"):
+            file[name] = getattr(data, name)
+        flags = file.create_dataset("truncated", (120,), np.uint8, chunks=(rows,), **packed)
+        flags.id.write_direct_chunk((0,), stored)
+    with pytest.raises(DataError, match=f"a chunk of /truncated {said}"):
+        load(tmp_path / "log")
+
+
+def test_filters_in_an_order_that_may_leave_nothing_for_a_checksum_are_refused(tmp_path: Path):
     data = make_log()
     with h5py.File(tmp_path / "log", "w") as file:
         for name in ("obs", "action", "next_obs", "truncated"):
             file[name] = getattr(data, name)
-        packed = {"compression": "gzip"} if stored != b"abc" else {}
-        reward = file.create_dataset("reward", (120,), np.float32, chunks=(120,), **packed)
-        reward.id.write_direct_chunk((0,), stored)
-    with pytest.raises(DataError, match="a chunk of /reward holds 3 bytes of 480"):
+        made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        made.set_chunk((120,))
+        made.set_fletcher32()
+        made.set_filter(h5py.h5z.FILTER_LZF, h5py.h5z.FLAG_OPTIONAL, ())
+        reward = h5py.h5d.create(file.id, b"reward", h5py.h5t.NATIVE_FLOAT, h5py.h5s.create_simple((120,)), made)
+        reward.write_direct_chunk((0,), b"\0a")  # to LZF, one byte
+    with pytest.raises(DataError, match="/reward is packed in a way that neither D4RL nor Minari do"):
         load(tmp_path / "log")
 
 
 @pytest.mark.parametrize(
     "packed", [{"compression": "gzip", "shuffle": True, "fletcher32": True}, {"compression": "lzf"}]
 )
-def test_packed_arrays_and_packed_text_are_read(packed: dict, tmp_path: Path):
+def test_packed_arrays_are_read(packed: dict, tmp_path: Path):
     data = make_log()
     with h5py.File(tmp_path / "log", "w") as file:
-        for name in ("obs", "action", "reward", "next_obs", "truncated"):
-            file.create_dataset(name, data=getattr(data, name), **packed)
-        names = np.array(data.behavior_names, dtype=object)[data.behavior]
-        file.create_dataset("behavior", data=names, chunks=(50,), **{**packed, "fletcher32": False})
+        for name in COLUMNS:
+            file.create_dataset(name, data=getattr(data, name), chunks=True, **packed)
     assert_identical(load(tmp_path / "log"), data)
+
+
+TEXT = {
+    "unpacked": {},
+    "in chunks": {"chunks": (50,)},
+    "gzip": {"chunks": (50,), "compression": "gzip", "shuffle": True},
+}
+
+
+def with_text(path: Path, text: list[str], **packed: Any) -> h5py.File:
+    data = make_log()
+    file = h5py.File(path, "w")
+    for name in ("obs", "action", "reward", "next_obs", "truncated"):
+        file[name] = getattr(data, name)
+    file.create_dataset("behavior", data=np.array(text, dtype=object), **packed)
+    return file
+
+
+@pytest.mark.parametrize("packed", TEXT.values(), ids=TEXT)
+def test_text_is_read_and_one_long_text_that_all_share_is_refused_unread(
+    packed: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data = make_log()
+    with_text(tmp_path / "log", [data.behavior_names[i] for i in data.behavior], **packed).close()
+    assert_identical(load(tmp_path / "log"), data)
+    with_text(tmp_path / "log", ["x" * 1_000_000] + ["y"] * 119, **packed).close()
+    monkeypatch.setattr(h5py.Dataset, "asstr", pytest.fail)
+    with pytest.raises(DataError, match="declares 458 MiB of data and has"):
+        load(tmp_path / "log")
+
+
+def test_a_long_text_of_no_record_and_lzf_packed_text_are_refused(tmp_path: Path):
+    with with_text(tmp_path / "log", ["x"] * 120) as file:
+        del file["behavior"]
+        file.create_dataset("behavior", (120,), h5py.string_dtype(), fillvalue="x" * 1_000_000)
+    with pytest.raises(DataError, match="declares 458 MiB of data"):
+        load(tmp_path / "log")
+    with_text(tmp_path / "log", ["x"] * 120, chunks=(50,), compression="lzf").close()
+    with pytest.raises(DataError, match=r"'/behavior' is text packed with LZF.*GZIP=4"):
+        load(tmp_path / "log")
+
+
+def test_an_attribute_of_many_texts_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = minari({name: getattr(small_log(), name) for name in COLUMNS}, tmp_path)
+    with h5py.File(path / "data" / "main_data.hdf5", "a") as file:
+        for group in file.values():
+            del group["infos"]
+            group.attrs.create("behavior", ["a", "b"], dtype=h5py.string_dtype())
+    monkeypatch.setattr(h5py.AttributeManager, "get", pytest.fail)
+    monkeypatch.setattr(h5py.AttributeManager, "__getitem__", pytest.fail)
+    assert load(path).behavior_names == ("arm/expert-v0",)
 
 
 def test_groups_that_hold_each_other_many_times_are_refused_at_once(tmp_path: Path):

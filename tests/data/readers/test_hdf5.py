@@ -99,7 +99,7 @@ def test_what_lies_in_other_files_is_refused(link, tmp_path: Path):
         link(file, other)
         assert file["observations"].shape == (72, 3)  # it would be readable
     with pytest.raises(
-        DataError, match=r"observations (is a link|takes its values).*only what lies in the file itself"
+        DataError, match=r"'observations' (is a link|takes its values).*only what lies in the file itself"
     ):
         load(path)
 
@@ -119,5 +119,5 @@ def test_objects_are_refused(tmp_path: Path):
         del file["rewards"]
         ragged = file.create_dataset("rewards", (72,), h5py.vlen_dtype(np.float32))
         ragged[0] = [1, 2, 3]
-    with pytest.raises(DataError, match=r"rewards has values of type object.*plain numbers"):
+    with pytest.raises(DataError, match=r"'rewards' has values of type 'object'.*plain numbers"):
         load(path)

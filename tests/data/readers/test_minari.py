@@ -49,7 +49,7 @@ def test_any_step_column_and_any_attribute_of_the_episodes(tmp_path: Path):
     np.testing.assert_array_equal(by_step.behavior, small_log().behavior)
     nested = load(path, options=LoadOptions(behavior_column="infos/nested/policy"))
     assert nested.behavior_names == ("x", "y")
-    with pytest.raises(DataError, match=r"neither a step column nor an attribute 'pilto' in episode_0.*infos/policy"):
+    with pytest.raises(DataError, match=r"neither a step column nor an attribute 'pilto' in 'episode_0'.*infos/policy"):
         load(path, options=LoadOptions(behavior_column="pilto"))
     with edit(path) as file:
         file["episode_3"].attrs["behavior"] = "odd"
@@ -95,11 +95,13 @@ def test_lengths_that_are_not_minaris(tmp_path: Path):
         values = file["episode_2/observations"][:-1]
         del file["episode_2/observations"]
         file["episode_2/observations"] = values
-    with pytest.raises(DataError, match=r"episode_2 has 5 observations, 5 actions and 5 rewards.*one observation more"):
+    with pytest.raises(
+        DataError, match=r"'episode_2' has 5 observations, 5 actions and 5 rewards.*one observation more"
+    ):
         load(path)
     with edit(path) as file:
         del file["episode_2/observations"]
-    with pytest.raises(DataError, match="no array episode_2/observations"):
+    with pytest.raises(DataError, match="no array 'episode_2/observations'"):
         load(path)
 
 

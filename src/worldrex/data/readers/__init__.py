@@ -76,7 +76,8 @@ def load_unchecked(
 ) -> Transitions:
     """As `load`, but values (NaN, continuity) may be wrong: for looking at what `validate` finds in them.
 
-    `found` is called with each error that only the log itself shows, and the Transitions do not: times out of order.
+    `found` is called with each finding that only the log itself shows, and the Transitions do not: times out of order, or
+    that are none.
     """
     return _load(logs, with_cycle(options, behavior_cycle), say, found, checked=False)
 
@@ -113,9 +114,11 @@ def _read_one(
     read = from_columns(
         completed.columns, source=source, unlabeled=reading.name or name, options=options, parts=completed.parts
     )
-    if say is not None:
-        say(f"{log if isinstance(log, Path) else 'in memory'}: {_in_words(reading, completed, len(read))}")
     disorder = find_disorder(reading.columns, reading.parts, source)
+    if say is not None:
+        unread = [f"{finding.column} not looked at" for finding in disorder if finding.severity == "warning"]
+        words = [_in_words(reading, completed, len(read)), *unread]
+        say(f"{log if isinstance(log, Path) else 'in memory'}: {', '.join(words)}")
     if found is not None:
         for finding in disorder:
             found(finding)

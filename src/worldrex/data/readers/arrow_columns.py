@@ -1,5 +1,7 @@
 """Arrow tables, of Parquet, CSV and data frames alike, become raw columns."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 
@@ -27,7 +29,7 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
     columns: dict[str, np.ndarray] = {}
     for name, components in chosen.items():
         if name in TIMES:
-            columns |= _times(name, table[name])
+            columns[name] = _times(table[name])
         elif components == [name] or name in LABELS:
             columns[name], labels = _values(components[0], table[components[0]], source, text=name in LABELS)
             if labels is not None:
@@ -46,11 +48,11 @@ def columns_of(table: pa.Table, chosen: dict[str, list[str]], source: str) -> di
     return columns
 
 
-def _times(name: str, column: pa.ChunkedArray) -> dict[str, np.ndarray]:
-    """A column of numbers or dates; of other things, or with missing ones, nothing: no log is refused for it."""
+def _times(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers or dates; of other things, or with missing ones, an empty one: no log is refused for it."""
     kind = column.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_timestamp(kind)
-    return {name: column.to_numpy()} if numeric and not column.null_count else {}
+    return column.to_numpy() if numeric and not column.null_count else np.empty(0)
 
 
 def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> tuple[np.ndarray, np.ndarray | None]:
@@ -61,6 +63,8 @@ def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> t
         values = pa.array([], column.type)
     if pa.types.is_null(values.type):  # what has no values has no type
         return np.empty(0), None
+    if text and _is_list_of_text(values.type):
+        values = pa.array([_one_name(names) for names in values.to_pylist()], pa.string())
     if _is_text(values.type.value_type if pa.types.is_dictionary(values.type) else values.type):
         if not text:
             raise DataError(
@@ -108,6 +112,18 @@ def _written_out(name: str, labels: np.ndarray, numbers: np.ndarray, table: pa.T
 
 def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _is_list_of_text(kind: pa.DataType) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return lists and _is_text(kind.value_type)
+
+
+def _one_name(names: list[str | None]) -> str | None:
+    """The only one, and of more, what no other names make; None where one is missing."""
+    if None in names:
+        return None
+    return str(names[0]) if len(names) == 1 else json.dumps(names, ensure_ascii=False) if names else ""
 
 
 def _first(values: pa.Array) -> str:

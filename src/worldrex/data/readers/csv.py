@@ -1,6 +1,7 @@
 """Text with a header: `obs_0,...,action_0,...,reward,next_obs_0,...,terminated,truncated,episode,behavior`."""
 
 import csv
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.csv as pacsv
 from worldrex.data.columns import KNOWN
 from worldrex.data.findings import damaged
 from worldrex.data.options import LoadOptions
-from worldrex.data.readers.arrow_columns import columns_of
+from worldrex.data.readers.arrow_columns import LABELS, columns_of
 from worldrex.data.readers.limits import require_room
 from worldrex.data.readers.reading import Reading
 from worldrex.data.transitions import DataError
@@ -51,18 +52,30 @@ def read(path: Path, options: LoadOptions) -> Reading:
         names = next(csv.reader([first], delimiter=delimiter))
         chosen = choose_columns(names, options.behavior_column, source)
         picked = list(dict.fromkeys(column for components in chosen.values() for column in components))
-        table = pacsv.read_csv(
-            path,
-            parse_options=pacsv.ParseOptions(delimiter=delimiter),
-            # Of nothing, Arrow would take all.
-            convert_options=pacsv.ConvertOptions(include_columns=picked or names[:1]),
-        )
+        table = _table(path, delimiter, picked or names[:1], ())  # of nothing, Arrow would take all
+        # What Arrow takes for dates and truths are names here, where the column is nothing else.
+        labels = {column for name in LABELS for column in chosen.get(name, ())}
+        labels -= {column for name, components in chosen.items() if name not in LABELS for column in components}
+        if text := [name for name in labels if _is_read_as_no_label(table.schema.field(name).type)]:
+            table = _table(path, delimiter, picked, text)
         columns = left_out(names, picked) | columns_of(table, chosen, source)
     except DataError:
         raise
     except (pa.ArrowException, csv.Error, OSError, ValueError, KeyError, StopIteration, MemoryError) as error:
         raise damaged(path, "CSV", error) from error
     return Reading("CSV", columns)
+
+
+def _table(path: Path, delimiter: str, columns: list[str], text: Collection[str]) -> pa.Table:
+    return pacsv.read_csv(
+        path,
+        parse_options=pacsv.ParseOptions(delimiter=delimiter),
+        convert_options=pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(text, pa.string())),
+    )
+
+
+def _is_read_as_no_label(kind: pa.DataType) -> bool:
+    return pa.types.is_boolean(kind) or pa.types.is_temporal(kind)
 
 
 def _delimiter(text: str) -> str:

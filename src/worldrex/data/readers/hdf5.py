@@ -3,6 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from worldrex.data.columns import KNOWN, NAMES
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.hdf5_file import open_hdf5
@@ -39,8 +41,9 @@ def read(path: Path, options: LoadOptions) -> Reading:
         columns |= {column: file.array(name) for name, column in named.items()}
         for name in TIMES:
             with suppress(DataError):  # no log is refused for its clock
-                if file.is_array(name) and (time := file.array(name)).ndim:
-                    columns[name] = time
+                if file.is_array(name):
+                    columns[name] = np.empty(0)
+                    columns[name] = np.atleast_1d(file.array(name))
         if options.behavior_column is not None:
             if not file.is_array(options.behavior_column):
                 infos = [f"infos/{name}" for name in file.names("infos")] if "infos" in names else []

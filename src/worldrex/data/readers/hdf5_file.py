@@ -9,9 +9,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from worldrex.data.findings import damaged
+from worldrex.data.findings import damaged, quote
 from worldrex.data.readers.folders import natural
 from worldrex.data.readers.hdf5_chunks import require_whole
+from worldrex.data.readers.hdf5_heaps import require_ending_heaps
+from worldrex.data.readers.hdf5_texts import longest_text
 from worldrex.data.readers.limits import require_room
 from worldrex.data.transitions import DataError
 
@@ -57,7 +59,10 @@ class Hdf5File:
     def attribute(self, group: str, name: str) -> int | float | str | None:
         """A group's attribute, if it has it and it is a number or a text."""
         found = self._find(group)
-        value = found.attrs.get(name) if isinstance(found, h5py.Group) else None
+        if not isinstance(found, h5py.Group) or name not in found.attrs:
+            return None
+        # Of an array, each text may stand for one of megabytes.
+        value = found.attrs[name] if found.attrs.get_id(name).shape == () else None
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, bytes):
@@ -68,7 +73,7 @@ class Hdf5File:
         """An array; text comes as text. Raises DataError where it lies elsewhere, or is of objects."""
         found = self._find(name)
         if not isinstance(found, h5py.Dataset):
-            raise DataError(f"{str(self.path)!r} has no array {name}. worldrex needs it: export the log again.")
+            raise DataError(f"{str(self.path)!r} has no array {quote(name)}. worldrex needs it: export the log again.")
         if found.is_virtual or found.external:
             raise self._elsewhere(name, "takes its values from other files")
         if found.chunks is not None:  # a whole chunk is unpacked, however little of it belongs to the array
@@ -77,7 +82,7 @@ class Hdf5File:
             return self._text(found)
         if found.dtype.hasobject or found.dtype.kind not in "biuf":
             raise DataError(
-                f"{str(self.path)!r}: {name} has values of type {found.dtype}, of objects or of variable length. "
+                f"{str(self.path)!r}: {quote(name)} has values of type {quote(found.dtype)}, of objects or of variable length. "
                 "worldrex needs plain numbers: export it with a numeric type, rows of equal width."
             )
         self.require_room(found.size * found.dtype.itemsize if found.shape is not None else 0)
@@ -101,11 +106,16 @@ class Hdf5File:
 
     def _text(self, found: h5py.Dataset) -> np.ndarray:
         # Text is written out with four bytes for each character, as wide as the longest.
-        self.require_room((found.size or 0) * (CHARACTER * found.dtype.itemsize + OBJECT))
+        if found.compression == "lzf":
+            raise DataError(
+                f"{str(self.path)!r}: {quote(found.name)} is text packed with LZF, and how long it is shows only when it is "
+                "unpacked. worldrex needs text that is not packed, or with gzip: write it so (h5repack -f GZIP=4)."
+            )
+        size, fixed = found.size or 0, h5py.check_string_dtype(found.dtype).length
+        self.require_room(size * (CHARACTER * found.dtype.itemsize + OBJECT))
         require_whole(found)
-        values = np.array(found.asstr(errors="surrogateescape")[()])
-        self.require_room(CHARACTER * values.size * max(map(len, values.reshape(-1)), default=0))
-        return values.astype(str)
+        self.require_room(0 if fixed else CHARACTER * size * longest_text(found, self.path))
+        return np.array(found.asstr(errors="surrogateescape")[()]).astype(str)
 
     def _find(self, name: str) -> h5py.Group | h5py.Dataset | None:
         found: h5py.Group | h5py.Dataset = self._file
@@ -124,7 +134,7 @@ class Hdf5File:
 
     def _elsewhere(self, name: str, what: str) -> DataError:
         return DataError(
-            f"{str(self.path)!r}: {name} {what}. worldrex reads only what lies in the file itself: write a copy that "
+            f"{str(self.path)!r}: {quote(name)} {what}. worldrex reads only what lies in the file itself: write a copy that "
             "holds the values (h5repack, or h5py's file.copy with expand_external=True), and load that."
         )
 
@@ -133,6 +143,7 @@ class Hdf5File:
 def open_hdf5(path: Path) -> Iterator[Hdf5File]:
     """The file, open for reading. Whatever its library raises within the block becomes one DataError."""
     try:
+        require_ending_heaps(path)
         with h5py.File(path, "r", locking=False) as file:
             yield Hdf5File(file, path)
     except DataError:

@@ -1,19 +1,22 @@
 """LeRobot's data sets, versions 2 and 3: meta/info.json, and frames in data/chunk-*/*.parquet."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from worldrex.data.columns import as_matrix, per_record
+from worldrex.data.columns import NAMES, as_matrix, per_record
 from worldrex.data.findings import plural, quote, some_of
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.folders import inside, read_json
-from worldrex.data.readers.parquet import parquet_files, read_file
+from worldrex.data.readers.lerobot_episodes import behavior_of_episodes, episode_columns
+from worldrex.data.readers.parquet import column_names, parquet_files, read_file
 from worldrex.data.readers.reading import Reading
 from worldrex.data.readers.tables_joined import join
 from worldrex.data.transitions import DataError
+from worldrex.data.wide_columns import no_behavior_column
 
 INFO = ("meta", "info.json")
 RENAMED = {
@@ -32,7 +35,8 @@ NEEDED = ("obs", "action", "episode", "frame")
 def read(path: Path, options: LoadOptions) -> Reading:
     """All frames; version 2 has a file for each episode, version 3 several episodes in a file.
 
-    A frame has no next observation: it is the next frame's. Without `next.reward`, every reward is 0.
+    A frame has no next observation: it is the next frame's. Without `next.reward`, every reward is 0. The behavior is the
+    column of the frames, or else of the episodes' metadata, that `behavior_column` names.
 
     Raises DataError for another version, for frames that are missing or out of order, and for files that lie elsewhere.
     """
@@ -52,10 +56,20 @@ def read(path: Path, options: LoadOptions) -> Reading:
     files = parquet_files(path, "data")
     if not files:
         raise DataError(f"{str(path)!r} has no Parquet files in data/. worldrex needs its frames: download them too.")
+    names = [RENAMED.get(name, name) for name in column_names(files[0])]
+    of_episodes = options.behavior_column if options.behavior_column not in names else None
+    if of_episodes is not None:
+        if of_episodes not in (told := episode_columns(path)):
+            raise no_behavior_column(of_episodes, [*told, *names], repr(str(path)))
+        options = replace(options, behavior_column=None)
     tables = [read_file(file, options, {}, RENAMED, extra=EXTRA) for file in files]
     columns, _ = join(tables, [repr(str(file)) for file in files], repr(str(path)), numbered_throughout=True)
     _require_frames(columns, info, path)
     notes = []
+    if of_episodes is not None:
+        columns.pop(NAMES, None)
+        columns |= behavior_of_episodes(path, of_episodes, per_record(columns["episode"]))
+        notes.append(f"the behavior is {quote(of_episodes)} of the episodes' metadata")
     if "environment" in columns:
         columns["obs"] = np.concatenate([as_matrix(columns["obs"]), as_matrix(columns.pop("environment"))], axis=1)
         notes.append("obs is observation.state and observation.environment_state")

@@ -43,13 +43,13 @@ def read(path: Path, options: LoadOptions) -> Reading:
         if options.behavior_column is not None and not all(labeled):
             raise DataError(
                 f"{str(path)!r} has neither a step column nor an attribute {quote(options.behavior_column)} in "
-                f"{groups[labeled.index(False)]}. Name a step column (infos/KEY) or an attribute of every episode "
+                f"{quote(groups[labeled.index(False)])}. Name a step column (infos/KEY) or an attribute of every episode "
                 f"({some_of(_labels(file, groups[0])) or 'it has none'}), or leave behavior_column away."
             )
     if any(labeled) and not all(labeled):
         raise DataError(
             f"{str(path)!r} says the behavior of {sum(labeled):,} of its {len(groups):,} episodes. worldrex needs it for "
-            f"all or for none; {groups[labeled.index(False)]} has none: complete it, or remove the attribute."
+            f"all or for none; {quote(groups[labeled.index(False)])} has none: complete it, or remove the attribute."
         )
     columns = {name: _joined([episode[name] for episode in episodes], name, path) for name in episodes[0]}
     name = metadata.get("dataset_id")
@@ -65,12 +65,17 @@ def _episode(file: Hdf5File, group: str, key: str) -> dict[str, np.ndarray]:
     wrong = next((name for name, values in columns.items() if len(values) != steps), None)
     if wrong is not None:
         raise DataError(
-            f"{str(file.path)!r}: {group} has {len(observations):,} observations, {len(columns['action']):,} actions and "
+            f"{str(file.path)!r}: {quote(group)} has {len(observations):,} observations, {len(columns['action']):,} actions and "
             f"{steps:,} rewards. worldrex needs one observation more than steps, as Minari writes them: collect it again."
         )
     number = file.attribute(group, EPISODE_KEY)
-    number = number if isinstance(number, int) else int(group.removeprefix("episode_"))
-    columns["episode"] = np.full(steps, number, np.int64)
+    number = number if isinstance(number, int) else group.removeprefix("episode_")
+    if isinstance(number, str) and not number.isdecimal():
+        raise DataError(
+            f"{str(file.path)!r} has the group {quote(group)}. worldrex needs episodes numbered as Minari does, episode_0, "
+            "episode_1, ...: rename or remove it."
+        )
+    columns["episode"] = np.full(steps, int(number), np.int64)
     column = next((name for name in (f"{group}/{key}", f"{group}/infos/{key}") if file.is_array(name)), None)
     if column is not None:
         values = file.array(column)
@@ -89,12 +94,12 @@ def _flat(file: Hdf5File, name: str) -> np.ndarray:
         values = file.array(name)
         if not values.ndim:
             raise DataError(
-                f"{str(file.path)!r}: {name} is a single value. worldrex needs one for each step: collect it again."
+                f"{str(file.path)!r}: {quote(name)} is a single value. worldrex needs one for each step: collect it again."
             )
         return values
     parts = [_flat(file, f"{name}/{key}") for key in file.parts(name)]
     if not parts or len({len(part) for part in parts}) > 1:
-        raise DataError(f"{str(file.path)!r}: the parts of {name} have different lengths: collect it again.")
+        raise DataError(f"{str(file.path)!r}: the parts of {quote(name)} have different lengths: collect it again.")
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
@@ -109,4 +114,4 @@ def _joined(parts: list[np.ndarray], name: str, path: Path) -> np.ndarray:
 
 
 def _labels(file: Hdf5File, group: str) -> list[str]:
-    return [f"infos/{key}" for key in file.names(f"{group}/infos")] if file.is_group(f"{group}/infos") else []
+    return [quote(f"infos/{key}") for key in file.names(f"{group}/infos")] if file.is_group(f"{group}/infos") else []

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from worldrex.data.findings import quote, some_of
+from worldrex.data.findings import escaped, quote, some_of
 from worldrex.data.readers.folders import inside, natural
 from worldrex.data.transitions import DataError
 
@@ -23,7 +23,7 @@ def find_by_id(log: str) -> Path:
         )
     folder = inside(root, *parts)
     if not os.path.isdir(folder):
-        there = [str(found.relative_to(root)) for found in find_datasets(root)] if root.is_dir() else []
+        there = [escaped(str(found.relative_to(root))) for found in find_datasets(root)] if root.is_dir() else []
         raise DataError(
             f"there is no Minari data set {quote(name)} in {root}; there: {some_of(sorted(there)) or 'none'}. "
             "Download it with Minari, set MINARI_DATASETS_PATH, or give a path."

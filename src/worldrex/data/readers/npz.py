@@ -36,13 +36,12 @@ def read(path: Path, options: LoadOptions) -> Reading:
             members += [NAMES] * (NAMES in names and options.behavior_column is None)
             _require_room(archive, members, path)
             arrays = {member: _member(archive, member, path) for member in members if member not in TIMES}
-            arrays |= {member: values for member in members if member in TIMES for values in _times(archive, member)}
+            arrays |= {member: _times(archive, member) for member in members if member in TIMES}
     except DataError:
         raise
     except DAMAGE as error:
         raise damaged(path, "NPZ", error) from error
-    made = {name: components for name, components in chosen.items() if arrays.keys() >= set(components)}
-    columns = left_out(names, arrays) | combine_arrays(arrays, made, repr(str(path)))
+    columns = left_out(names, arrays) | combine_arrays(arrays, chosen, repr(str(path)))
     neorl = "done" in arrays and "truncated" in arrays and "terminated" not in arrays
     return Reading("NPZ in NeoRL's layout" if neorl else "NPZ", columns)
 
@@ -65,12 +64,13 @@ def _require_room(archive: np.lib.npyio.NpzFile, members: list[str], path: Path)
             raise ValueError(f"its member {member} declares {declared:,} bytes and has {size:,}")
 
 
-def _times(archive: np.lib.npyio.NpzFile, member: str) -> list[np.ndarray]:
-    """An array of numbers or dates; of other things, which are not unpickled, nothing: no log is refused for it."""
+def _times(archive: np.lib.npyio.NpzFile, member: str) -> np.ndarray:
+    """An array of numbers or dates; of other things, which are not unpickled, an empty one: no log is refused for it."""
     with suppress(ValueError):
         values = archive[member]
-        return [values] if values.dtype.kind in "biufmM" and values.ndim else []
-    return []
+        if values.dtype.kind in "biufmM" and values.ndim:
+            return values
+    return np.empty(0)
 
 
 def _member(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:

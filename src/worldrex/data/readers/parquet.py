@@ -60,6 +60,14 @@ def parquet_files(folder: Path, *names: str) -> list[Path]:
     return found
 
 
+def column_names(path: Path) -> list[str]:
+    """The names in a file's schema. Raises DataError where it is damaged."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise damaged(path, "Parquet", error) from error
+
+
 def read_file(
     path: Path,
     options: LoadOptions,

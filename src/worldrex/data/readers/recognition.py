@@ -79,6 +79,11 @@ def recognize(path: Path) -> Kind:
 def _recognize_folder(path: Path) -> Kind:
     if (path / mapped.FILE).exists():
         return "mapped"
+    if (path / "records.npy").exists():
+        raise DataError(
+            f"{str(path)!r} has records.npy, as a converted log has, and no {mapped.FILE}. worldrex needs the folder as "
+            "`worldrex convert` wrote it: copy it again, or convert the log again."
+        )
     if (path / "meta" / "info.json").exists():
         return "lerobot"
     if (path / "data" / minari_folders.FILE).exists() or (path / minari_folders.FILE).exists():

@@ -54,6 +54,8 @@ def join(
     if "episode" in known[first] and not numbered_throughout:
         _number_episodes(used)
     absent = {name: values for name, values in used[0].items() if name not in (*known[first], *TIMES, NAMES)}
+    # Where one of the files does not tell the time, none is known to; an empty column is told of.
+    absent |= {name: np.empty(0) for name in TIMES if name not in everywhere and any(name in table for table in used)}
     joined = absent | {name: np.concatenate([table[name] for table in used]) for name in known[first]}
     return joined | ({} if names is None else {NAMES: names}), counts
 

@@ -35,6 +35,7 @@ WHOLE, BYTES = (
 )  # of 256 first bytes: up to the first the file is given outright, up to the second bytes are damaged
 WIDTHS = LoadOptions(obs_dims=formats.OBS, action_dims=formats.ACT)
 BY_TASK = LoadOptions(behavior_column="task_index")
+BY_OPERATOR = LoadOptions(behavior_column="operator")
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,10 @@ SOUND: dict[str, tuple[Writer, ...]] = {
         lambda folder: formats.lerobot_v2(columns(frames=True), folder),
         lambda folder: formats.lerobot_v3(columns(frames=True), folder),
     ),
+    "lerobot-episodes": (
+        lambda folder: formats.lerobot_v2_operators(columns(frames=True), folder),
+        lambda folder: formats.lerobot_v3_operators(columns(frames=True), folder),
+    ),
     "csv": (lambda folder: formats.text(columns(), folder), lambda folder: formats.text(columns(frames=True), folder)),
     "behaviors": (lambda folder: (folder / "log").write_text("episode,behavior\n0,left\n1,right\n"),),
 }
@@ -141,12 +146,18 @@ def damage(kind: str, seed: bytes) -> Damaged:
     way = choices.below(256)
     files = dict(choices.one_of(sound(kind)))
     names = list(files)
+    if kind == "lerobot-episodes":  # its frames are damaged as lerobot's
+        names += 4 * [name for name in names if "/meta/episodes" in name]
     name = choices.one_of(names)
     links: dict[str, str] = {}
     if way < WHOLE:
         files[name] = choices.rest()
         return _log(kind, files, links, Choices(b""))
-    if way >= BYTES and name.endswith(".json"):
+    if way >= BYTES and name.endswith(".jsonl"):
+        lines = files[name].split(b"\n")
+        place = choices.below(len(lines) - 1)
+        files[name] = b"\n".join([*lines[:place], json_bytes(lines[place], choices), *lines[place + 1 :]])
+    elif way >= BYTES and name.endswith(".json"):
         files[name] = json_bytes(files[name], choices)
     elif way >= BYTES:
         files[name] = _rewritten(kind, name, files[name], choices)
@@ -200,7 +211,8 @@ def _log(kind: str, files: Files, links: dict[str, str], choices: Choices) -> Da
 
 
 def _options(kind: str, choices: Choices) -> LoadOptions:
-    options = WIDTHS if kind == "npy" else BY_TASK if kind == "lerobot" else LoadOptions()
+    given = {"npy": WIDTHS, "lerobot": BY_TASK, "lerobot-episodes": BY_OPERATOR}
+    options = given.get(kind, LoadOptions())
     if not choices.chance(6):
         return options
     others = [LoadOptions(behavior_cycle=2), LoadOptions(behavior_pattern="."), LoadOptions(behavior_column="episode")]
