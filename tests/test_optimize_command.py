@@ -19,20 +19,8 @@ from worldrex.policy import MOPOConfig, Policy, learning, optimize
 
 Call = Callable[..., Words]
 TINY = [
-    "--hidden",
-    "8",
-    "--batch",
-    "16",
-    "--steps",
-    "40",
-    "--rollouts",
-    "8",
-    "--horizon",
-    "3",
-    "--rollout-every",
-    "5",
-    "--retain",
-    "2",
+    *("--hidden", "8", "--batch", "16", "--steps", "40"),
+    *("--rollouts", "8", "--horizon", "3", "--rollout-every", "5", "--retain", "2"),
 ]
 
 

@@ -45,15 +45,23 @@ def test_every_slot_holds_what_was_last_written(capacity: int, writes: list[list
     assert (int(buffer.cursor), int(buffer.size)) == (cursor, min(written, capacity))
 
 
-def test_draws_are_uniform_over_what_was_written_and_nothing_else():
+def test_draws_are_uniform_over_what_was_written_and_over_the_log_and_nothing_else():
     buffer = replay.add(replay.init(10, 2, 1), numbered(1, 4), jnp.ones(4, bool))
-    drawn = replay.draw(buffer.records, buffer.size, 4000, key=jax.random.key(0))
-    counts = np.bincount(np.asarray(drawn.reward, int), minlength=5)
-    assert counts[0] == 0
-    assert (abs(counts[1:] - 1000) < 150).all()
+    drawn = replay.draw(buffer, numbered(5, 3), 7000, 3000, key=jax.random.key(0))
+    number = np.asarray(drawn.reward, int)
+    np.testing.assert_array_equal(np.unique(number[:3000]), [5, 6, 7])
+    np.testing.assert_array_equal(np.unique(number[3000:]), [1, 2, 3, 4])
+    assert (abs(np.bincount(number)[1:] - 1000) < 150).all()
     np.testing.assert_array_equal(drawn.obs[:, 0], drawn.reward)
 
 
+def test_nothing_of_the_log_or_nothing_else():
+    buffer = replay.add(replay.init(10, 2, 1), numbered(1, 4), jnp.ones(4, bool))
+    for logged, expected in ((0, [1, 2, 3, 4]), (200, [5, 6, 7])):
+        drawn = replay.draw(buffer, numbered(5, 3), 200, logged, key=jax.random.key(0))
+        np.testing.assert_array_equal(np.unique(drawn.reward), expected)
+
+
 def test_an_empty_buffer_draws_its_first_slot():
-    buffer = replay.init(3, 2, 1)
-    assert replay.draw(buffer.records, buffer.size, 5, key=jax.random.key(0)).reward.shape == (5,)
+    drawn = replay.draw(replay.init(3, 2, 1), numbered(5, 3), 5, 0, key=jax.random.key(0))
+    np.testing.assert_array_equal(drawn.reward, np.zeros(5))

@@ -121,14 +121,6 @@ def compile_programs(
     def world_of(setting: Setting, assignment: Assignment) -> World:
         return jax.tree.map(lambda x: x[assignment.world], setting.worlds)
 
-    def batch(setting: Setting, buffer: Replay, key: PRNGKeyArray) -> Batch:
-        for_model, for_log = jax.random.split(key)
-        drawn = replay.draw(buffer.records, buffer.size, config.batch - real, key=for_model)
-        if not real:
-            return drawn
-        logged = replay.draw(setting.log, setting.log.reward.shape[0], real, key=for_log)
-        return jax.tree.map(lambda x, y: jnp.concatenate([x, y]), drawn, logged)
-
     def advance(
         learners: Learner, setting: Setting, assignments: Assignment, count: Array, first: Array, last: Array
     ) -> tuple[Learner, LearnInfo]:
@@ -138,7 +130,8 @@ def compile_programs(
             def cycle(number: Array, carry: tuple[Learner, LearnInfo]) -> tuple[Learner, LearnInfo]:
                 (state, buffer), info = carry
                 begins = number * config.rollout_every
-                for_starts, for_rollout = jax.random.split(jax.random.fold_in(assignment.key, begins), 2)
+                key = jax.random.fold_in(jax.random.fold_in(assignment.key, 2**29), begins)
+                for_starts, for_rollout = jax.random.split(key)
                 rows = jax.random.randint(for_starts, (config.rollouts,), 0, setting.starts.shape[0])
                 records, valid, rolled = branch(
                     world, state.actor, setting.scales, jnp.asarray(setting.starts)[rows], config.horizon,
@@ -148,8 +141,9 @@ def compile_programs(
 
                 def update(number: Array, carry: tuple[SACState, SACInfo]) -> tuple[SACState, SACInfo]:
                     state, sums = carry
-                    _, _, for_batch, for_update = jax.random.split(jax.random.fold_in(assignment.key, number), 4)
-                    state, told = sac.step(state, batch(setting, buffer, for_batch), config, key=for_update)
+                    for_batch, for_update = jax.random.split(jax.random.fold_in(assignment.key, number))
+                    batch = replay.draw(buffer, setting.log, config.batch, real, key=for_batch)
+                    state, told = sac.step(state, batch, config, key=for_update)
                     return state, jax.tree.map(jnp.add, sums, told)
 
                 ends = jnp.minimum(begins + config.rollout_every, last)

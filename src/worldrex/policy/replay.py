@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 
@@ -51,7 +52,12 @@ def add(replay: Replay, records: Batch, valid: Bool[Array, " record"]) -> Replay
     return Replay(records, (replay.cursor + count) % capacity, jnp.minimum(replay.size + count, capacity))
 
 
-def draw(records: Batch, size: Int[Array, ""] | int, count: int, *, key: PRNGKeyArray) -> Batch:
-    """`count` of the first `size` records, uniformly with replacement; record 0 where there is none."""
-    slots = jax.random.randint(key, (count,), 0, jnp.maximum(size, 1))
-    return jax.tree.map(lambda x: x[slots], records)
+def draw(replay: Replay, log: Batch, count: int, logged: int, *, key: PRNGKeyArray) -> Batch:
+    """`count` records, uniformly with replacement: the first `logged` of them from the log, the others from the buffer.
+
+    An empty buffer gives its first slot.
+    """
+    # One draw for both parts: each is a program of its own to compile.
+    sizes = jnp.where(np.arange(count) < logged, log.reward.shape[0], jnp.maximum(replay.size, 1))
+    rows = jax.random.randint(key, (count,), 0, sizes)
+    return jax.tree.map(lambda x, y: jnp.concatenate([x[rows[:logged]], y[rows[logged:]]]), log, replay.records)
