@@ -129,7 +129,9 @@ def test_the_true_model_keeps_its_promise():
             assert entry["promised"]["value"] == pytest.approx(entry["mean"]["value"], abs=1e-3)
             assert entry["gap"]["high"] - entry["gap"]["low"] < 1e-3, "paired by the start, nothing is left to chance"
         assert entry["promised"]["low"] < entry["mean"]["value"] < entry["promised"]["high"]
-    assert told["policies"][0]["stochastic"]["mean"] != told["policies"][0]["deterministic"]["mean"]
+    both = told["policies"][0]
+    for number in ("mean", "promised"):
+        assert abs(both["stochastic"][number]["value"] - both["deterministic"][number]["value"]) > 0.01
 
 
 def test_a_model_that_promises_twice_the_reward_is_found_out():

@@ -234,7 +234,7 @@ def test_an_angle_that_the_log_counts_on_is_not_bounded(data: Transitions):
     outcome = jax.jit(EnsembleWorld.step)(
         world, jnp.asarray(wound.obs[:4]), jnp.asarray(wound.action[:4]), key=jax.random.key(0)
     )
-    np.testing.assert_allclose(np.sin(outcome.next_obs[:, 0]), np.sin(wound.obs[:4, 0]), atol=1e-4)
+    np.testing.assert_allclose(outcome.next_obs[:, 0], wound.obs[:4, 0], atol=1e-3)
 
 
 def test_without_a_log_nothing_bounds_a_world(data: Transitions):

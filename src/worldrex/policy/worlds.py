@@ -111,10 +111,9 @@ class EnsembleWorld(NamedTuple):
     def _wrapped(self, drawn: Float[Array, "batch output"]) -> Float[Array, "batch output"]:
         """Angles that went beyond their turn, within it again; one without bounds stays as it is."""
         for angle in self.terms.features.angles or ():
-            bounded = jnp.isfinite(self.low[angle])
-            middle = jnp.where(bounded, 0.5 * (self.low[angle] + self.high[angle]), 0.0)
+            middle = 0.5 * (self.low[angle] + self.high[angle])
             within = middle + short_way(drawn[:, angle] - middle)
-            drawn = drawn.at[:, angle].set(jnp.where(bounded, within, drawn[:, angle]))
+            drawn = drawn.at[:, angle].set(jnp.where(jnp.isfinite(middle), within, drawn[:, angle]))
         return drawn
 
 
