@@ -45,7 +45,7 @@ def require_filmable(reality: Reality, path: Path, *, with_model: bool) -> None:
     if path.suffix.lower() != ".gif":
         raise EvaluationError(f"{path} is not called .gif, which is the one kind of film that is written.")
     try:
-        import PIL.Image  # noqa: F401
+        import PIL.Image  # noqa: F401  # pyright: ignore
     except ImportError as error:
         raise EvaluationError(f"a film needs pillow, which is not installed: {INSTALL}") from error
     env = reality.make()
@@ -131,7 +131,7 @@ def _image(env: gymnasium.Env) -> UInt8[np.ndarray, "height width 3"]:
 
 def _composed(panels: list[tuple[str, Frames, Rewards]]) -> list[Any]:
     """The panels side by side, each below its name and the return so far; one that ends earlier stays at its end."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFont  # pyright: ignore
 
     font = ImageFont.load_default(18)
     composed = []
