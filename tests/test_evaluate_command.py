@@ -80,12 +80,13 @@ def test_any_registered_environment_and_several_policies(call: Call, tmp_path: P
     gust_log(3).save(tmp_path / "log.parquet")
     env = ("--env", f"tests.evaluation.toys:{LINEAR_ID}", "--episode-steps", "5", "--episodes", "3")
     code, text, err = call(
-        "evaluate", tmp_path / "seed-0", tmp_path / "seed-1", *env, "--data", tmp_path / "log.parquet", "--out",
-        tmp_path / "out",
+        "evaluate", tmp_path / "seed-0", tmp_path / "seed-1", *env, "--data", tmp_path / "log.parquet",
+        "--cloning-steps", "20", "--out", tmp_path / "out",
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert "all together" in text
     assert "operator 3" in text
+    assert "behavior cloning" in text
     summary = strict_json((tmp_path / "out" / "summary.json").read_text())
     assert summary["all"]["stochastic"]["episodes"] == 6
     assert summary["episode_steps"] == 5
@@ -112,6 +113,7 @@ def test_bad_input_is_one_message_and_leaves_nothing(call: Call, folder: Path) -
         ((mine, *GUSTY, "--model", mine), "holds no model"),
         ((mine, *GUSTY, "--model", model_that_sees_other), "the model was fitted on obs of 2"),
         ((mine, *GUSTY, "--behavior-cycle", "2"), "go with --data"),
+        ((mine, *GUSTY, "--cloning-steps", "-1"), "cloning_steps is -1"),
         ((mine, "--env", "CartPole-v1"), "observations of CartPole-v1"),
         ((mine, *GUSTY, "--render", folder / "film.mp4"), "not called .gif"),
         ((mine, *GUSTY, "--render", folder / "there.gif"), "exists and is never overwritten"),

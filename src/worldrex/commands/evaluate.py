@@ -25,7 +25,8 @@ from worldrex.evaluation import (
     require_judgeable,
     require_together,
 )
-from worldrex.policy import load_policy
+from worldrex.policy import CloneConfig, clone, load_policy
+from worldrex.policy.scales import scales_of
 from worldrex.return_tables import returns_caption, returns_sentences, returns_table
 from worldrex.runs import check_file, open_run, write_json
 from worldrex.terminal import Terminal
@@ -52,6 +53,14 @@ DATA = tyro.conf.arg(
     help="The logs that the model was fitted on: they bound its rollouts and, without a task, are the baseline.",
     help_behavior_hint=NONE,
 )
+CLONING = tyro.conf.arg(
+    metavar="N",
+    help="Updates of behavior cloning on --data, which stands beside; 0 for none.",
+    help_behavior_hint=f"(default: {CloneConfig.steps:,})",
+)
+FOLDER = tyro.conf.arg(
+    metavar="DIR", help="Run folder to write.", help_behavior_hint="(default: runs/evaluate-NAME-DATE-TIME)"
+)
 RENDER = tyro.conf.arg(
     metavar="FILE.gif",
     help="Film an episode and, with --model, its rollout from the same start beside it.",
@@ -75,9 +84,9 @@ class Command(LoadFlags, ReturnsConfig):
     episode_steps: Annotated[int | None, STEPS] = None
     model: Annotated[Path | None, MODEL] = None
     data: Annotated[tuple[Path, ...], DATA] = ()
+    cloning_steps: Annotated[int, CLONING] = CloneConfig.steps
     render: Annotated[Path | None, RENDER] = None
-    out: Path | None = None
-    """Run folder to write; a new one under runs/ if not given."""
+    out: Annotated[Path | None, FOLDER] = None
     json: Json = False
 
 
@@ -93,12 +102,20 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         raise EvaluationError("the flags on how logs are read go with --data; give the logs with --data LOG ...")
     data = load(*command.data, options=command, say=taken_for.append) if command.data else None
     require_together(policies, reality, model, data)
+    if command.cloning_steps < 0:
+        raise EvaluationError(f"cloning_steps is {command.cloning_steps}; give 0 (none) or more.")
+    imitation = CloneConfig(
+        steps=command.cloning_steps, seed=command.seed, action_low=command.action_low, action_high=command.action_high
+    )
+    imitated = data if command.cloning_steps else None
+    if imitated is not None:
+        scales_of(imitated, command.action_low, command.action_high)  # refuses what cannot be imitated
     if command.render is not None:
         check_file(command.render, flag="--render")
         require_filmable(reality, command.render, with_model=model is not None)
     settings = asdict(config) | {
         "policies": command.policies, "env": reality.env_id, "settings": reality.settings, "model": command.model,
-        "data": command.data,
+        "data": command.data, "cloning_steps": command.cloning_steps,
     } | command.settings()  # fmt: skip
     name = reality.name.split("/")[-1].split(":")[-1]
     out = command.out or Path("runs") / f"evaluate-{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
@@ -107,15 +124,20 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         terminal.say(line, label="read")
     who = "the policy" if len(policies) == 1 else f"{len(policies)} policies"
     what = f"{who} and the baselines in {reality.name}, {config.episodes} episodes each"
-    with folder.job("evaluate"):
+    cloned = None
+    with folder.job("evaluate" if imitated is None else "clone"):
+        if imitated is not None:
+            with terminal.stage("clone", f"imitates the log, {command.cloning_steps:,} updates: a baseline") as tick:
+                cloned = clone(imitated, imitation, tick=tick)
+            folder.begin("evaluate")
         with terminal.stage("evaluate", what) as tick:
-            judged = judge(policies, reality, config, model=model, data=data, tick=tick)
+            judged = judge(policies, reality, config, model=model, data=data, cloned=cloned, tick=tick)
         for path, entry in zip(command.policies, judged["policies"], strict=True):
             entry["path"] = path
         summary = {"format": 1, "kind": "evaluate", "model": command.model, **judged}
+        write_json(folder.path / "summary.json", summary)
         if command.render is not None:
             film(command.render, policies[0], reality, model=model, data=data, seed=config.seed)
-        write_json(folder.path / "summary.json", summary)
     terminal.show(returns_table(summary), caption=returns_caption(summary))
     for label, sentence in returns_sentences(summary):
         terminal.say(sentence, label=label)

@@ -18,6 +18,7 @@ from worldrex.evaluation.selection import Estimate
 from worldrex.evaluation.statistics import by_cluster, interquartile_return, mean_return
 from worldrex.policy import Policy
 from worldrex.policy.worlds import world_of
+from worldrex.tasks import Behavior
 
 Manner = Literal["deterministic", "stochastic"]
 
@@ -85,7 +86,8 @@ def require_together(
 
 def judge(
     policies: Sequence[Policy], reality: Reality, config: ReturnsConfig | None = None, *,
-    model: WorldModel | None = None, data: Transitions | None = None, tick: Callable[[int, int], None] | None = None,
+    model: WorldModel | None = None, data: Transitions | None = None, cloned: Policy | None = None,
+    tick: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Returns of the policies in reality and in the model, and of the baselines, as summary.json has them.
 
@@ -94,7 +96,7 @@ def judge(
     - `policies`: one, or several that the same learner made under several seeds.
     - `reality`: from `reality_of_task` or `reality_of`; a task has behaviors to compare with.
     - `model`: what promised something else, maybe; `data`: the log that it was fitted on, which bounds its rollouts and, where
-      there is no task, is a baseline.
+      there is no task, is a baseline; `cloned`: what `clone` made of that log, another baseline.
     - `tick`: told the episodes that were run and how many there are in all.
 
     **Raises:** `EvaluationError` for what does not fit together, before anything is run.
@@ -103,6 +105,8 @@ def judge(
     require_judgeable(config)
     space = require_together(policies, reality, model, data)
     others = _choosers(reality, space, config.seed)
+    if cloned is not None:
+        others["behavior cloning"] = _chooser(cloned, "deterministic", config.seed)
     total = config.episodes * (len(MANNERS) * len(policies) + len(others))
     before = 0
 
@@ -145,7 +149,7 @@ def judge(
             )
             for manner in MANNERS
         }  # fmt: skip
-    if best is not None and best in beside:
+    if best is not None and reality.task is not None:
         differences = [episodes["deterministic"].returns - beside[best].returns for episodes in ran]
         summary["over_best_behavior"] = asdict(_mean(np.stack(differences), config))
     return summary
@@ -230,11 +234,14 @@ def _choosers(reality: Reality, space: Box, seed: int) -> dict[str, Chooser]:
     found: dict[str, Chooser] = {}
     if ((space.low <= 0) & (space.high >= 0)).all():
         found["do nothing"] = lambda obs, info: np.zeros((len(obs), *space.shape), np.float32)
-    rng = np.random.default_rng([seed, 1])
     if np.isfinite(space.low).all() and np.isfinite(space.high).all():
+        rng = np.random.default_rng([seed, 0])
         found["random actions"] = lambda obs, info: rng.uniform(space.low, space.high, (len(obs), *space.shape))
-    for behavior in reality.task.logged if reality.task else ():
-        found[behavior.name] = lambda obs, info, behavior=behavior: behavior.act(
-            obs, info["gust"], space=space, rng=rng
-        )
+    for number, behavior in enumerate(reality.task.logged if reality.task else (), start=1):
+        found[behavior.name] = _operator(behavior, space, np.random.default_rng([seed, number]))
     return found
+
+
+def _operator(behavior: Behavior, space: Box, rng: np.random.Generator) -> Chooser:
+    """A behavior, who sees the gust."""
+    return lambda obs, info: behavior.act(obs, info["gust"], space=space, rng=rng)

@@ -50,10 +50,7 @@ class _Inside:
         uncertainty: UncertaintyName = "aleatoric", margin: float = 0.1, action_low: tuple[float, ...] | None = None,
         action_high: tuple[float, ...] | None = None,
     ) -> None:  # fmt: skip
-        config = MOPOConfig(
-            pessimism=pessimism, uncertainty=uncertainty, margin=margin, action_low=action_low, action_high=action_high
-        )
-        require_learnable(config)
+        require_learnable(MOPOConfig(pessimism=pessimism, uncertainty=uncertainty, margin=margin))
         if starts not in ("first", "any"):
             raise PolicyError(f"starts is {starts!r}; choose 'first' (of each logged episode) or 'any' (logged state).")
         if episode_steps is not None and episode_steps < 1:
@@ -63,12 +60,12 @@ class _Inside:
             require_valid(data)
         else:
             data = load(data)
-        self.world = world_of(model, data, uncertainty=config.uncertainty, margin=config.margin)
+        self.world = world_of(model, data, uncertainty=uncertainty, margin=margin)
         self.members = np.asarray(model.elites)
-        self.pessimism = config.pessimism
+        self.pessimism = pessimism
         self.episode_steps = episode_steps or longest_episode(data.episode)
         self.starts = data.obs if starts == "any" else data.obs[np.unique(first_of_episode(data.episode))]
-        scales = scales_of(data, config.action_low, config.action_high)
+        scales = scales_of(data, action_low, action_high)
         self.action_space = Box(np.asarray(scales.low), np.asarray(scales.high), dtype=np.float32)
         # An angle's turn may end a rounding before a logged start, and what never changed still needs a width.
         low = np.minimum(np.asarray(self.world.low)[:-1], data.obs.min(0))
