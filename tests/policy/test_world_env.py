@@ -302,7 +302,7 @@ def test_our_own_sac_learns_in_it_with_a_loop_as_cleanrl_has_it(easy: WorldModel
     ) -> tuple[SACState, Replay]:
         for_batch, for_step = jax.random.split(jax.random.key(number))
         buffer = replay.add(buffer, records, valid)
-        batch = replay.draw(buffer.records, buffer.size, config.batch, key=for_batch)
+        batch = replay.draw(buffer, buffer.records, config.batch, 0, key=for_batch)
         return sac.step(state, batch, config, key=for_step)[0], buffer
 
     obs, _ = env.reset(seed=0)
