@@ -74,7 +74,7 @@ def check_summary(summary: dict[str, Any], *, unlogged: list[str]) -> None:
     }
     for row in summary["crossval"]:
         assert set(row) == {"penalty", "weight", "behavior", "seed", "risk"}
-        assert row["penalty"] == "variance"
+        assert row["penalty"] == ("variance" if row["weight"] else "none")
         assert row["seed"] == 0
         assert row["risk"] > 0
     assert sorted(summary["unlogged"]) == sorted(unlogged)

@@ -26,7 +26,7 @@ VERBS = {
     "fit": "fit one world model",
     "optimize": "learn a policy inside a model",
     "score": "a model's risk under each behavior of a log",
-    "evaluate": "a policy's return in reality, and what its model promised",
+    "evaluate": "a policy's return in reality, and its model's promise",
     "watch": "how a running job stands, live",
     "report": "run folders as one HTML page",
 }
