@@ -42,7 +42,8 @@ def returns_table(summary: dict[str, Any]) -> Table:
         add("all together", summary["all"]["deterministic"], "bold")
         add("  their draws", summary["all"]["stochastic"])
     for name, entry in summary["baselines"].items():
-        add(f"{name}{' <' if name == summary['best_behavior'] else ''}", entry)
+        # Before the name, whose end a narrow terminal cuts.
+        add(f"{'< ' if name == summary['best_behavior'] else ''}{name}", entry)
     return table
 
 
