@@ -21,6 +21,7 @@ import numpy as np
 import worldrex
 from worldrex import tasks
 from worldrex.evaluation import interquartile_mean
+from worldrex.evaluation.episodes import run_episodes
 from worldrex.policy import Learned, MOPOConfig, Outcome, PolicyRun, optimize_runs, setting_of
 from worldrex.policy.learning import learn
 from worldrex.policy.mopo import stacked
@@ -114,17 +115,12 @@ def row(
 
 
 def returns_of(policy: worldrex.Policy | None, task: tasks.Task, episodes: int, seed: int) -> float:
-    """Mean return of one episode each in as many real environments."""
-    envs = task.make_env(episodes)
-    # Environment i gets seed + i: other seeds, other episodes.
-    obs, _ = envs.reset(seed=1_000_000 + 10_000 * seed)
-    total = np.zeros(episodes)
-    for _ in range(task.episode_steps):
-        action = np.zeros((episodes, 1)) if policy is None else np.asarray(policy.act(obs))
-        obs, reward, *_ = envs.step(action)
-        total += reward
-    envs.close()
-    return float(total.mean())
+    """Mean return in the real environment, by the policy's deterministic actions."""
+
+    def choose(obs: np.ndarray, info: object) -> np.ndarray:
+        return np.zeros((len(obs), 1), np.float32) if policy is None else np.asarray(policy.act(obs))
+
+    return float(run_episodes(task.make_env(20), choose, episodes, seed=seed).returns.mean())
 
 
 def spread(values: list[float]) -> str:
