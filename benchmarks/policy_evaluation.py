@@ -11,8 +11,8 @@ random, a firmer law than any that was logged (near the best), and one of the wr
 episodes of the same laws. With `--models` given models are judged instead, once.
 
 Prints a Markdown table: for each policy the true return and, for each model, its mean estimate and how many of the seeds'
-intervals held the truth; then the mean absolute error and the coverage over all. 95 % is what the intervals promise; what all
-members have wrong together they cannot know.
+intervals held the truth; then the mean absolute error, the mean width of the intervals and their coverage over all. 95 % is what
+the intervals promise; what all members have wrong together they cannot know.
 """
 
 import argparse
@@ -62,13 +62,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=None, help="the log of --models")
     arguments = parser.parse_args()
     truth = {law.name: true_return(law, arguments.episodes) for law in LAWS}
-    told: dict[str, dict[str, list[tuple[float, bool]]]] = {}
+    told: dict[str, dict[str, list[tuple[float, bool, float]]]] = {}
     for models, data in given(arguments) if arguments.models else fitted(arguments):
         for model_name, model in models.items():
             for law in LAWS:
                 estimate = estimated(model, law, data, arguments.starts)
                 held = estimate.low <= truth[law.name][0] <= estimate.high
-                told.setdefault(model_name, {}).setdefault(law.name, []).append((estimate.value, held))
+                told.setdefault(model_name, {}).setdefault(law.name, []).append(
+                    (estimate.value, held, estimate.high - estimate.low)
+                )
                 print(
                     f"{model_name}, {law.name}: {estimate.value:.1f} [{estimate.low:.1f}, {estimate.high:.1f}]",
                     flush=True,
@@ -79,14 +81,14 @@ def main() -> None:
     for name, (value, error) in truth.items():
         cells = []
         for of_model in told.values():
-            values, held = zip(*of_model[name], strict=True)
+            values, held, _ = zip(*of_model[name], strict=True)
             cells.append(f"{np.mean(values):.1f} ± {np.std(values):.1f} | {sum(held)} of {len(held)}")
         print(f"| {name} | {value:.1f} ± {error:.1f} | {' | '.join(cells)} |")
     cells = []
     for of_model in told.values():
-        errors = [abs(value - truth[name][0]) for name, values in of_model.items() for value, _ in values]
-        held = [held for values in of_model.values() for _, held in values]
-        cells.append(f"off by {np.mean(errors):.1f} | {100 * np.mean(held):.0f} %")
+        errors = [abs(value - truth[name][0]) for name, values in of_model.items() for value, *_ in values]
+        held, widths = np.array([told[1:] for values in of_model.values() for told in values]).T
+        cells.append(f"off by {np.mean(errors):.1f}, width {widths.mean():.0f} | {100 * held.mean():.0f} %")
     print(f"| all | | {' | '.join(cells)} |")
 
 
