@@ -1,4 +1,4 @@
-"""The main job: collect or load, describe, leave one behavior out, fit, score under unlogged behaviors, report.
+"""The main job: collect or load, describe, leave one behavior out, fit, score, learn policies and try them, report.
 
 It stands between the command line and the rooms, since it is the one thing that uses them all.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from worldrex import stages, tasks
+from worldrex import policy_stages, stages, tasks
 from worldrex.data import (
     CollectConfig,
     DataError,
@@ -26,8 +26,20 @@ from worldrex.data import (
     render,
 )
 from worldrex.dynamics import Features, TrainConfig, TrainingError, require_fitting, require_trainable
-from worldrex.evaluation import CrossvalConfig, require_comparable, require_sweepable
+from worldrex.evaluation import (
+    CrossvalConfig,
+    Reality,
+    ReturnsConfig,
+    reality_of,
+    reality_of_task,
+    require_comparable,
+    require_judgeable,
+    require_logged,
+    require_sweepable,
+)
 from worldrex.event_files import EventFiles
+from worldrex.policy import MOPOConfig, PolicyError, require_learnable
+from worldrex.return_tables import policies_caption, policies_table, policy_sentences
 from worldrex.runs import open_run, write_json
 from worldrex.stages import Job
 from worldrex.summary_tables import unlogged_caption, unlogged_table
@@ -35,6 +47,7 @@ from worldrex.terminal import Terminal
 
 # Smaller networks than those of `worldrex fit`, on larger batches: measured on the gusty tasks.
 HIDDEN, BATCH = (64, 64), 1024
+POLICY_STEPS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +70,13 @@ class RunConfig(LoadOptions):
     """What the networks see and in which terms they predict, in crossval and fit alike."""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     fit: TrainConfig = field(default_factory=lambda: TrainConfig(hidden=HIDDEN, batch=BATCH))
+    policies: int = 3
+    """Policies to learn in each model, under as many seeds, and in the real environment; 0: the job ends with the models."""
+    env: str | None = None
+    """Gymnasium environment (or MODULE:ID) that the logs in --data are of: where the policies are tried."""
+    episodes: int = 50
+    """Episodes in which each policy is tried."""
+    optimize: MOPOConfig = field(default_factory=lambda: MOPOConfig(hidden=HIDDEN, steps=POLICY_STEPS))
 
 
 def quickened(config: RunConfig) -> RunConfig:
@@ -65,6 +85,8 @@ def quickened(config: RunConfig) -> RunConfig:
         config,
         crossval=dataclasses.replace(config.crossval, weights=(0.0, 100.0), seeds=1, warmup_steps=500, steps=1500),
         fit=dataclasses.replace(config.fit, members=3, elites=3, batch=512, warmup_steps=500, steps=2000),
+        policies=min(config.policies, 1),
+        optimize=dataclasses.replace(config.optimize, steps=2000),
     )
 
 
@@ -85,10 +107,16 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
         config,
         crossval=dataclasses.replace(config.crossval, **shared),
         fit=dataclasses.replace(config.fit, **shared),
+        optimize=dataclasses.replace(config.optimize, seed=config.seed),
     )
     # What cannot be used is refused before a folder is made.
     require_sweepable(config.crossval)
     require_trainable(config.fit, ())
+    require_learnable(config.optimize)
+    returns = ReturnsConfig(episodes=config.episodes, seed=config.seed)
+    require_judgeable(returns)
+    if config.policies < 0:
+        raise PolicyError(f"policies is {config.policies}; give the number of seeds, or 0 to end with the models.")
     taken_for: list[str] = []
     given = _load(config, taken_for.append)
     if given:
@@ -98,6 +126,8 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
         behaviors, obs_dims = [behavior.name for behavior in task.logged], len(task.output_names) - 1
     for settings in (config.crossval, config.fit):
         require_fitting(settings, behaviors, obs_dims)
+    reality = _reality(config, task, given)
+    optimize = _within(config, reality)
     name = config.data[0].stem if config.data else config.task
     out = config.out or Path("runs") / f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     settings = dataclasses.asdict(dataclasses.replace(config, out=None))
@@ -113,7 +143,9 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
         command=["worldrex", *sys.argv[1:]],
         mirror=EventFiles(out / "tensorboard") if tensorboard else None,
     )
-    job = Job(name, task, config.crossval, config.fit, folder, terminal)
+    job = Job(
+        name, task, config.crossval, config.fit, optimize, config.policies, reality, returns, folder, terminal
+    )  # fmt: skip
     with folder.job("collect"):
         terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")
         for line in taken_for:
@@ -123,7 +155,12 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
         table = stages.compare_weights(job, logged)
         models = stages.fit_models(job, logged, table)
         summary |= stages.score_models(job, logged, unlogged, table, models)
+        summary |= policy_stages.learn_and_judge(job, logged, models, penalty_chosen=table.selection.chosen > 0)
         _report(job, summary, started)
+    if summary["policy"]:
+        terminal.show(policies_table(summary), caption=policies_caption(summary))
+        for label, sentence in policy_sentences(summary):
+            terminal.say(sentence, label=label)
     if summary["unlogged"]:
         terminal.show(unlogged_table(summary), caption=unlogged_caption(summary))
     terminal.say(summary["verdict"]["sentence"], label="verdict")
@@ -134,6 +171,8 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
 def _load(config: RunConfig, say: Callable[[str], None]) -> tuple[Transitions, Transitions | None] | None:
     """The files that were given, checked; None where a task is to be collected."""
     if not config.data:
+        if config.env is not None:
+            raise DataError("--env is the environment that the logs in --data are of; a task has its own.")
         if config.unlogged or any(value is not None for value in config.settings().values()):
             flags = "--unlogged, --behavior-cycle and the other flags on how logs are read"
             raise DataError(f"{flags} go with --data; give the logs with --data FILE ...")
@@ -158,6 +197,28 @@ def _load(config: RunConfig, say: Callable[[str], None]) -> tuple[Transitions, T
             "nothing: give --unlogged logs of other policies, under other names."
         )
     return logged, unlogged
+
+
+def _reality(
+    config: RunConfig, task: tasks.Task | None, given: tuple[Transitions, Transitions | None] | None
+) -> Reality | None:
+    """Where the policies are tried, checked against the logs."""
+    if task is not None:
+        return reality_of_task(task)
+    if config.env is None or given is None:
+        return None
+    reality = reality_of(config.env)
+    require_logged(reality, given[0])
+    return reality
+
+
+def _within(config: RunConfig, reality: Reality | None) -> MOPOConfig:
+    """The policies' settings, their actions within the environment's space, or the one that was given with the logs."""
+    low, high = config.action_low, config.action_high
+    if reality is not None:
+        space = reality.action_space()
+        low, high = (tuple(map(float, end)) for end in (space.low, space.high))
+    return dataclasses.replace(config.optimize, action_low=low, action_high=high)
 
 
 def _collect(job: Job) -> tuple[Transitions, Transitions]:

@@ -1,4 +1,4 @@
-"""The tables of `worldrex evaluate`, for a terminal of 80 columns."""
+"""The tables of `worldrex evaluate`, and those of the policies of a run, for a terminal of 80 columns."""
 
 from typing import Any
 
@@ -69,6 +69,70 @@ def returns_sentences(summary: dict[str, Any]) -> list[tuple[str, str]]:
             ("best", f"{_number(abs(over['value']))} {how} the best logged behavior, {best} [{_range(over)}].{sure}")
         )
     return told
+
+
+CONTENDERS = {
+    "erm": "out of ERM's model",
+    "chosen": "out of the chosen model",
+    "penalized": "out of the penalized model",
+    "simulator": "out of the simulator itself",
+}
+
+
+def policies_caption(summary: dict[str, Any]) -> str:
+    """What the numbers of `policies_table` are."""
+    rows, told = summary["policy"], summary["returns"]
+    if told["env"] is None:
+        return (
+            f"What an episode of {told['episode_steps']} steps returns: the policies as the model that each was learned in "
+            "promises [95 % interval], and as the penalized model foretells; the behavior as logged. No real environment was "
+            "given (--env), so nothing of this is proven."
+        )
+    count = rows["erm"]["policies"]
+    return (
+        f"Return of an episode in {told['env']}: mean of the middle half [95 % interval], and mean of all, of "
+        f"{rows['erm']['episodes'] // count} episodes for each of {count} seeds; and what the model promised of them."
+    )
+
+
+def policies_table(summary: dict[str, Any]) -> Table:
+    """A row for each contender, the best logged behavior, and the other baselines."""
+    rows, told = summary["policy"], summary["returns"]
+    real = told["env"] is not None
+    table = number_table("policy", *(("return", "mean", "promised") if real else ("promised", "foretold")))
+    for key, name in CONTENDERS.items():
+        if key not in rows or (key == "chosen" and "penalized" in rows):
+            continue
+        row = rows[key]
+        promised = _with_interval(row["promised"]) if "promised" in row else ""
+        foretold = _with_interval(row["foretold"] if "foretold" in row else row["promised"]) if not real else ""
+        cells = [_flat(row), _number(row["mean"]["value"]), promised] if real else [promised, foretold]
+        marked = key == "chosen" or (key == "erm" and "penalized" in rows)
+        table.add_row(f"{name}{' <' if marked else ''}", *cells, style="bold" if marked else "")
+    for name, entry in told["baselines"].items():
+        kind = "best logged: " if name == (rows.get("best_behavior") or {}).get("name") else ""
+        cells = [_with_interval(entry["return"]), _number(entry["mean"]["value"]), ""]
+        table.add_row(name_cell(f"{kind}{name}"), *(cells if real else [cells[0], ""]))
+    return table
+
+
+def policy_sentences(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What became of the promises, each with its label."""
+    told = []
+    for key, row in summary["policy"].items():
+        if "gap" not in row or (key == "chosen" and "penalized" in summary["policy"]):
+            continue
+        model = CONTENDERS[key].removeprefix("out of ")
+        promised, mean = (_number(row[part]["value"]) for part in ("promised", "mean"))
+        sentence = f"{model[0].upper()}{model[1:]} promised {promised} of its policy, and {mean} came of it on average."
+        if "foretold" in row:
+            sentence += f" The penalized model had foretold {_number(row['foretold']['value'])}."
+        told.append(("promise", sentence))
+    return told
+
+
+def _flat(row: dict[str, Any]) -> str:
+    return f"{_number(row['return'])} [{_range(row)}]"
 
 
 def _name(entry: dict[str, Any], several: bool) -> str:

@@ -26,6 +26,8 @@ from worldrex.dynamics import (
 from worldrex.evaluation import (
     CrossvalConfig,
     CrossvalTable,
+    Reality,
+    ReturnsConfig,
     Selection,
     action_slope,
     crossval,
@@ -37,6 +39,7 @@ from worldrex.evaluation import (
     shift_map,
     verdict,
 )
+from worldrex.policy import MOPOConfig
 from worldrex.runs import RunFolder
 from worldrex.summary_tables import FOLDS_CAPTION, WEIGHTS_CAPTION, folds_table, weights_table
 from worldrex.terminal import Terminal
@@ -54,6 +57,12 @@ class Job(NamedTuple):
     """The built-in task that was collected, whose truth is known; None for files."""
     crossval: CrossvalConfig
     fit: TrainConfig
+    optimize: MOPOConfig
+    policies: int
+    """In each model, from as many seeds; 0 for none."""
+    reality: Reality | None
+    """Where the policies are tried; None for files without an environment."""
+    returns: ReturnsConfig
     folder: RunFolder
     terminal: Terminal
 

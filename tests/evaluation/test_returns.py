@@ -21,8 +21,9 @@ from worldrex.evaluation import (
     require_judgeable,
     require_together,
 )
+from worldrex.evaluation.baselines import logged_episodes
 from worldrex.evaluation.episodes import Chooser, run_episodes, seed_of_first
-from worldrex.evaluation.returns import logged_episodes, returns_of
+from worldrex.evaluation.returns import returns_of
 from worldrex.policy import Policy, PolicyError, Scales
 from worldrex.policy.networks import init_actor
 

@@ -13,7 +13,7 @@ import tyro
 
 from worldrex.commands.flags import LoadFlags, Logs
 from worldrex.commands.json_flag import Json
-from worldrex.commands.training_flags import TensorBoard
+from worldrex.commands.training_flags import Entropy, TensorBoard
 from worldrex.data import describe, load
 from worldrex.data.findings import plural
 from worldrex.dynamics import WorldModel, forget, load_model
@@ -26,18 +26,13 @@ from worldrex.terminal import Terminal
 MODEL = tyro.conf.arg(
     metavar="DIR", help="Folder of a model, or run folder that holds one.", help_behavior_hint="(required)"
 )
-ENTROPY = tyro.conf.arg(
-    metavar="FLOAT",
-    help="Entropy of the actions (scaled to [-1, 1]) that the temperature aims at.",
-    help_behavior_hint="(default: minus their dimensions)",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(LoadFlags, MOPOConfig):
     """Learn a policy inside a world model, pessimistic where the model does not know (MOPO)."""
 
-    target_entropy: Annotated[float | None, ENTROPY] = None
+    target_entropy: Entropy = None
 
     model: Annotated[Path, tyro.conf.Positional, MODEL]
     paths: Logs

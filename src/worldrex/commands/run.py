@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import tyro
 
 from worldrex import pipeline
-from worldrex.commands.flags import LoadFlags
+from worldrex.commands.flags import NONE, LoadFlags
 from worldrex.commands.json_flag import Json
 from worldrex.commands.training_flags import (
+    Entropy,
     FeatureFlags,
     Names,
     Numbers,
@@ -20,9 +21,11 @@ from worldrex.commands.training_flags import (
 )
 from worldrex.dynamics import Features, TrainConfig
 from worldrex.evaluation import CrossvalConfig
+from worldrex.policy import MOPOConfig
 from worldrex.terminal import Terminal
 
 FILES = tyro.conf.arg(metavar="LOG ...", help_behavior_hint="")
+ENV = tyro.conf.arg(metavar="ID", help_behavior_hint=NONE)
 FOLDER = tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/NAME-DATE-TIME)")
 
 
@@ -54,16 +57,30 @@ class Train(TrainConfig):
     features: tyro.conf.Suppress[Features] = field(default_factory=Features)
 
 
+@dataclass(frozen=True)
+class Optimize(MOPOConfig):
+    """How policies are learned in the models: networks of 2 x 64, measured on the gusty pendulum."""
+
+    hidden: tuple[int, ...] = pipeline.HIDDEN
+    steps: int = pipeline.POLICY_STEPS
+    target_entropy: Entropy = None
+    action_low: tyro.conf.Suppress[tuple[float, ...] | None] = None
+    action_high: tyro.conf.Suppress[tuple[float, ...] | None] = None
+    seed: tyro.conf.Suppress[int] = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command(LoadFlags, pipeline.RunConfig):
     """Logs of several behaviors in, a world model that holds under others out, with the evidence in a report."""
 
     data: Annotated[tuple[Path, ...], FILES] = ()
     unlogged: Annotated[tuple[Path, ...], FILES] = ()
+    env: Annotated[str | None, ENV] = None
     out: Annotated[Path | None, FOLDER] = None
     features: FeatureFlags = field(default_factory=FeatureFlags)
     crossval: Crossval = field(default_factory=Crossval)
     fit: Train = field(default_factory=Train)
+    optimize: Optimize = field(default_factory=Optimize)
     tensorboard: TensorBoard = False
     json: Json = False
 

@@ -18,6 +18,14 @@ Penalties = Annotated[
     tyro.conf.arg(help="Penalty on the spread of the behaviors' risks, or several to compare."),
 ]
 
+Entropy = Annotated[
+    float | None,
+    tyro.conf.arg(
+        metavar="FLOAT",
+        help="Entropy of the actions (scaled to [-1, 1]) that the temperature aims at.",
+        help_behavior_hint="(default: minus their dimensions)",
+    ),
+]
 TensorBoard = Annotated[
     bool,
     tyro.conf.arg(

@@ -1,7 +1,8 @@
 """How good a model is under behaviors that it never saw, and which penalty to choose."""
 
+from worldrex.evaluation.contest import Contender, contest
 from worldrex.evaluation.crossval import CrossvalConfig, CrossvalTable, crossval, require_comparable, require_sweepable
-from worldrex.evaluation.environments import EvaluationError, Reality, reality_of, reality_of_task
+from worldrex.evaluation.environments import EvaluationError, Reality, reality_of, reality_of_task, require_logged
 from worldrex.evaluation.filming import film, require_filmable
 from worldrex.evaluation.model_error import action_slope, output_scale, score, squared_errors
 from worldrex.evaluation.open_loop import OpenLoop, open_loop
@@ -19,6 +20,7 @@ from worldrex.evaluation.verdict import Verdict, verdict
 __all__ = [
     "ERM",
     "Choice",
+    "Contender",
     "CrossvalConfig",
     "CrossvalTable",
     "Estimate",
@@ -41,6 +43,7 @@ __all__ = [
     "WeightRow",
     "Worst",
     "action_slope",
+    "contest",
     "crossval",
     "errors_on_map",
     "evaluate_in_model",
@@ -56,6 +59,7 @@ __all__ = [
     "require_comparable",
     "require_filmable",
     "require_judgeable",
+    "require_logged",
     "require_sweepable",
     "require_together",
     "score",

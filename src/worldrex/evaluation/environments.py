@@ -7,6 +7,7 @@ import gymnasium
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from worldrex.data import Transitions
 from worldrex.policy import Policy
 from worldrex.tasks import Task
 
@@ -37,6 +38,18 @@ class Reality:
     def make(self, **more: Any) -> gymnasium.Env:
         """One environment."""
         return gymnasium.make(self.env_id, **self.settings, **more)
+
+    def action_space(self) -> Box:
+        """What its actuators can do.
+
+        **Raises:** `EvaluationError` where actions are no numbers within bounds.
+        """
+        env = self.make()
+        space = env.action_space
+        env.close()
+        if not (isinstance(space, Box) and len(space.shape) == 1 and space.is_bounded()):
+            raise EvaluationError(f"the actions of {self.name} are {space}; a policy chooses numbers within bounds.")
+        return space
 
 
 def reality_of_task(task: Task) -> Reality:
@@ -70,6 +83,19 @@ def reality_of(env_id: str, *, episode_steps: int | None = None) -> Reality:
     if limit < 1:
         raise EvaluationError(f"episode_steps is {limit}; an episode has 1 step or more.")
     return Reality(env_id, env_id, {"max_episode_steps": limit}, limit)
+
+
+def require_logged(reality: Reality, data: Transitions) -> None:
+    """Raise `EvaluationError` where the log is not of such an environment."""
+    env = reality.make()
+    found = env.observation_space.shape, env.action_space.shape
+    env.close()
+    logged = data.obs.shape[1:], data.action.shape[1:]
+    if found != logged:
+        raise EvaluationError(
+            f"obs and action are of shape {found[0]} and {found[1]} in {reality.name}, and {logged[0]} and {logged[1]} in the "
+            "log: name the environment that was logged."
+        )
 
 
 def require_fitting(reality: Reality, policy: Policy) -> Box:

@@ -1,24 +1,23 @@
 """What a policy is worth: its return in the real environment, what its model promised, and what others reach beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import jax
 import numpy as np
 from gymnasium.spaces import Box
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Int
 
 from worldrex.data import Transitions
 from worldrex.dynamics import WorldModel
+from worldrex.evaluation.baselines import baseline_choosers, chooser_of, logged_episodes
 from worldrex.evaluation.environments import EvaluationError, Reality, require_fitting
 from worldrex.evaluation.episodes import Chooser, Episodes, run_episodes
 from worldrex.evaluation.policy_evaluation import MARGIN, evaluate_in_model, over_members
 from worldrex.evaluation.selection import Estimate
-from worldrex.evaluation.statistics import by_cluster, interquartile_return, mean_return
+from worldrex.evaluation.statistics import interquartile_return, mean_return
 from worldrex.policy import Policy
 from worldrex.policy.worlds import world_of
-from worldrex.tasks import Behavior
 
 Manner = Literal["deterministic", "stochastic"]
 
@@ -104,34 +103,16 @@ def judge(
     config = config or ReturnsConfig()
     require_judgeable(config)
     space = require_together(policies, reality, model, data)
-    others = _choosers(reality, space, config.seed)
+    others = baseline_choosers(reality, space, config.seed)
     if cloned is not None:
-        others["behavior cloning"] = _chooser(cloned, "deterministic", config.seed)
-    total = config.episodes * (len(MANNERS) * len(policies) + len(others))
-    before = 0
-
-    def told_of(done: int) -> None:
-        if tick is not None:
-            tick(before + done, total)
-
-    def run(choose: Chooser) -> Episodes:
-        nonlocal before
-        env = reality.make_many(min(NUM_ENVS, config.episodes))
-        ran = run_episodes(env, choose, config.episodes, seed=config.seed, tick=told_of)
-        before += config.episodes
-        return ran
-
+        others["behavior cloning"] = chooser_of(cloned, config.seed)
+    run = runner(reality, config, len(MANNERS) * len(policies) + len(others), tick)
     ran: list[dict[Manner, Episodes]] = [
-        {manner: run(_chooser(policy, manner, config.seed)) for manner in MANNERS} for policy in policies
+        {manner: run(chooser_of(policy, config.seed, stochastic=manner == "stochastic")) for manner in MANNERS}
+        for policy in policies
     ]
     beside = {name: run(choose) for name, choose in others.items()}
-    behaviors = [behavior.name for behavior in reality.task.logged] if reality.task else []
-    told = {name: returns_of(episodes.returns[None], episodes.steps, config) for name, episodes in beside.items()}
-    if reality.task is None and data is not None:
-        logged = logged_episodes(data)
-        behaviors = list(logged)
-        told |= {name: returns_of(returns[None], steps, config) for name, (returns, steps) in logged.items()}
-    best = max(behaviors, key=lambda name: told[name]["return"]["value"], default=None)
+    told, best = baseline_returns(beside, reality, config, data)
     each = [
         _judged(policy, episodes, reality, config, model, data) for policy, episodes in zip(policies, ran, strict=True)
     ]
@@ -155,6 +136,44 @@ def judge(
     return summary
 
 
+def runner(
+    reality: Reality, config: ReturnsConfig, choosers: int, tick: Callable[[int, int], None] | None
+) -> Callable[[Chooser], Episodes]:
+    """What runs the episodes of one of so many choosers, and ticks on over all of them; all meet the same starts."""
+    before = 0
+
+    def told_of(done: int) -> None:
+        if tick is not None:
+            tick(before + done, config.episodes * choosers)
+
+    def run(choose: Chooser) -> Episodes:
+        nonlocal before
+        env = reality.make_many(min(NUM_ENVS, config.episodes))
+        ran = run_episodes(env, choose, config.episodes, seed=config.seed, tick=told_of)
+        before += config.episodes
+        return ran
+
+    return run
+
+
+def baseline_returns(
+    ran: Mapping[str, Episodes], reality: Reality, config: ReturnsConfig, data: Transitions | None
+) -> tuple[dict[str, dict[str, Any]], str | None]:
+    """What the baselines that ran returned, without a task also the logged episodes; and the best logged behavior's name."""
+    told = {name: returns_of(episodes.returns[None], episodes.steps, config) for name, episodes in ran.items()}
+    behaviors = [behavior.name for behavior in reality.task.logged] if reality.task else []
+    if reality.task is None and data is not None:
+        logged = logged_returns(data, config)
+        behaviors = list(logged)
+        told |= logged
+    return told, max(behaviors, key=lambda name: told[name]["return"]["value"], default=None)
+
+
+def logged_returns(data: Transitions, config: ReturnsConfig) -> dict[str, dict[str, Any]]:
+    """Returns of the logged episodes of each behavior."""
+    return {name: returns_of(returns[None], steps, config) for name, (returns, steps) in logged_episodes(data).items()}
+
+
 def returns_of(
     returns: Float[np.ndarray, "run episode"], steps: Int[np.ndarray, " ended"], config: ReturnsConfig
 ) -> dict[str, Any]:
@@ -174,19 +193,6 @@ def returns_of(
         low, high = config.reference
         told["normalized"] = {name: 100 * (value - low) / (high - low) for name, value in middle._asdict().items()}
     return told
-
-
-def logged_episodes(
-    data: Transitions,
-) -> dict[str, tuple[Float64[np.ndarray, " episode"], Int[np.ndarray, " episode"]]]:
-    """Returns and steps of the logged episodes of each behavior that has any."""
-    found = {}
-    for number, name in enumerate(data.behavior_names):
-        of_it = data.behavior == number
-        if of_it.any():
-            returns, steps = by_cluster(data.reward[of_it].astype(np.float64), data.episode[of_it])
-            found[name] = returns, steps.astype(np.int64)
-    return found
 
 
 def _judged(
@@ -213,35 +219,3 @@ def _judged(
 
 def _mean(returns: Float[np.ndarray, "run episode"], config: ReturnsConfig) -> Estimate:
     return Estimate(*mean_return(returns, draws=DRAWS, seed=config.seed))
-
-
-def _chooser(policy: Policy, manner: Manner, seed: int) -> Chooser:
-    """The policy's actions, each step's drawn from a key of its own."""
-    if manner == "deterministic":
-        return lambda obs, info: np.asarray(policy.act(obs))
-    key, number = jax.random.key(seed), 0
-
-    def draw(obs: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-        nonlocal number
-        number += 1
-        return np.asarray(policy.act(obs, key=jax.random.fold_in(key, number)))
-
-    return draw
-
-
-def _choosers(reality: Reality, space: Box, seed: int) -> dict[str, Chooser]:
-    """The baselines that are run in reality: nothing, where that is an action; at random, where there is a range; behaviors."""
-    found: dict[str, Chooser] = {}
-    if ((space.low <= 0) & (space.high >= 0)).all():
-        found["do nothing"] = lambda obs, info: np.zeros((len(obs), *space.shape), np.float32)
-    if np.isfinite(space.low).all() and np.isfinite(space.high).all():
-        rng = np.random.default_rng([seed, 0])
-        found["random actions"] = lambda obs, info: rng.uniform(space.low, space.high, (len(obs), *space.shape))
-    for number, behavior in enumerate(reality.task.logged if reality.task else (), start=1):
-        found[behavior.name] = _operator(behavior, space, np.random.default_rng([seed, number]))
-    return found
-
-
-def _operator(behavior: Behavior, space: Box, rng: np.random.Generator) -> Chooser:
-    """A behavior, who sees the gust."""
-    return lambda obs, info: behavior.act(obs, info["gust"], space=space, rng=rng)

@@ -32,6 +32,9 @@ SUMMARY_PARTS: dict[str, Any] = {
     "penalty": None,
     "weight": None,
     "slope": None,
+    "policy": {},
+    "policy_note": "",
+    "returns": None,
     "seconds": {},
 }
 

@@ -1,4 +1,4 @@
-"""The two or three quantities that a run's verdict rests on."""
+"""The few quantities that a run's verdict rests on."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class KeyNumber(NamedTuple):
 
 
 def key_numbers(summary: Record) -> tuple[KeyNumber, ...]:
-    """The two or three quantities that the verdict rests on."""
+    """The few quantities that the verdict rests on."""
     compared = [model for model in models(summary) if model.key != "plain"]
     found = []
     if summary["unlogged"]:
@@ -56,4 +56,18 @@ def key_numbers(summary: Record) -> tuple[KeyNumber, ...]:
         values = tuple((model, numerals.number(slope.get(model.key), digits=2)) for model in compared)
         quantity = f"Slope of the prediction of {slope['output']} in {slope['action']}"
         found.append(KeyNumber(quantity, values, f"truth {numerals.number(slope.get('truth'), digits=2)}"))
+    if told := [(model, summary["policy"][model.key]) for model in compared if model.key in summary["policy"]]:
+        real = summary["returns"].get("env") is not None
+        values = tuple(
+            (model, numerals.number(row.get("return") if real else estimate(row.get("promised")).value))
+            for model, row in told
+        )
+        simulator, best = (summary["policy"].get(name, {}).get("return") for name in ("simulator", "best_behavior"))
+        note = "; ".join(
+            f"{what} {numerals.number(value)}"
+            for what, value in (("learned in the simulator itself", simulator), ("best logged behavior", best))
+            if value is not None
+        )
+        quantity = "Return of the policy out of the model" if real else "Return that the model promises of its policy"
+        found.append(KeyNumber(quantity, values, note))
     return tuple(found)

@@ -81,6 +81,9 @@ MODEL_STYLES = {
     "fitted": Style("blue", "diamond"),
     "persistence": Style("edge", "tick", (1.5, 2.5)),
     "oracle": Style("edge", "tick", (1, 0)),
+    "real": Style("ink", "circle"),
+    "promised": Style("purple", "diamond"),
+    "foretold": Style("sky", "square"),
 }
 # From little to much, further from the paper with each step, so that they can be told apart without hues.
 RAMP_STYLES = tuple(Style(f"ramp{step}", "circle") for step in range(5))

@@ -6,7 +6,7 @@ from typing import Any
 
 from altair.utils.schemapi import debug_mode
 
-from worldrex.report import evidence, numerals, sections, tables
+from worldrex.report import evidence, numerals, policies, sections, tables
 from worldrex.report.folder import Record, Run
 from worldrex.report.key_numbers import key_numbers
 from worldrex.report.section import Section
@@ -48,6 +48,7 @@ def sections_of(run: Run, name: str) -> list[Section]:
             *sections.unlogged(summary, name),
             *sections.compared_weights(summary, name),
             *sections.slope(summary, name),
+            *policies.policies(summary, name),
             *evidence.evidence(summary, name),
             *sections.training(run, name),
             *sections.data(summary),
