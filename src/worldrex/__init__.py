@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from worldrex.dynamics import FitConfig, Prediction, WorldModel, fit, load_model
     from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
-    from worldrex.policy import MOPOConfig, Policy, load_policy, optimize
+    from worldrex.policy import MOPOConfig, OnlineConfig, Policy, learn_online, load_policy, optimize
 
     __version__: str
 
@@ -38,6 +38,7 @@ __all__ = [
     "Labeling",
     "LoadOptions",
     "MOPOConfig",
+    "OnlineConfig",
     "Policy",
     "Prediction",
     "Transitions",
@@ -47,6 +48,7 @@ __all__ = [
     "describe",
     "fit",
     "label",
+    "learn_online",
     "load",
     "load_model",
     "load_policy",
@@ -70,7 +72,7 @@ _ROOMS = {
     ),
     "worldrex.dynamics": ("FitConfig", "Prediction", "WorldModel", "fit", "load_model"),
     "worldrex.evaluation": ("CrossvalConfig", "CrossvalTable", "crossval"),
-    "worldrex.policy": ("MOPOConfig", "Policy", "load_policy", "optimize"),
+    "worldrex.policy": ("MOPOConfig", "OnlineConfig", "Policy", "learn_online", "load_policy", "optimize"),
 }
 
 

@@ -1,9 +1,10 @@
-"""Policies that are learned inside a world model: soft actor-critic and MOPO, and behavior cloning beside them."""
+"""Policies that are learned inside a world model, or by acting: soft actor-critic and MOPO, and behavior cloning beside."""
 
 from worldrex.policy.cloning import CloneConfig, clone
 from worldrex.policy.errors import PolicyError
 from worldrex.policy.learning import Learned, Progress
 from worldrex.policy.mopo import optimize, optimize_runs, setting_of
+from worldrex.policy.online import OnlineConfig, OnlineProgress, learn_online
 from worldrex.policy.policy import Policy, load_policy
 from worldrex.policy.scales import Scales
 from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
@@ -15,6 +16,8 @@ __all__ = [
     "CloneConfig",
     "Learned",
     "MOPOConfig",
+    "OnlineConfig",
+    "OnlineProgress",
     "Outcome",
     "Policy",
     "PolicyError",
@@ -25,6 +28,7 @@ __all__ = [
     "WorldEnv",
     "WorldVectorEnv",
     "clone",
+    "learn_online",
     "load_policy",
     "optimize",
     "optimize_runs",

@@ -18,11 +18,10 @@ from worldrex.dynamics import TrainingError
 from worldrex.dynamics.checkpoint import Position, newest, write
 from worldrex.policy.policy import Policy
 from worldrex.policy.programs import RUN_AXIS, LearnInfo, Setting, assignments_of, compile_programs, mesh_of_runs
-from worldrex.policy.settings import MOPOConfig, PolicyRun
+from worldrex.policy.settings import BAD_SHARE, MOPOConfig, PolicyRun
 
 STRETCH = 1000  # updates of one call, about: so that Ctrl-C is heard
 REPORT_STRETCHES = 5
-BAD_SHARE = 0.5
 
 
 class Progress(NamedTuple):

@@ -1,6 +1,6 @@
 """What the policies that are learned side by side share, what one of them is, and which settings none can have."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import get_args
 
 from worldrex.policy.errors import PolicyError
@@ -49,33 +49,36 @@ class PolicyRun:
     """Which of the models it learns in."""
 
 
+BAD_SHARE = 0.5  # of the updates between two reports; learning with more that are not finite is given up
 _LEAST = {
     "critics": 1, "batch": 1, "steps": 1, "horizon": 1, "rollouts": 1, "rollout_every": 1, "retain": 1, "seed": 0,
+    "learning_starts": 0, "buffer": 1, "updates_per_step": 1,
 }  # fmt: skip
 _SHARES = {"real_ratio": (0.0, 1.0), "tau": (0.0, 1.0), "discount": (0.0, 1.0)}
 
 
-def require_learnable(config: MOPOConfig) -> None:
-    """Raise `PolicyError` for settings that no policy can be learned with."""
+def require_learnable(config: SACConfig) -> None:
+    """Raise `PolicyError` for settings that no policy can be learned with, of those that this configuration has."""
+    given = asdict(config)
     for name, least in _LEAST.items():
-        if getattr(config, name) < least:
-            raise PolicyError(f"{name} is {getattr(config, name)}; learning needs {least} or more.")
+        if given.get(name, least) < least:
+            raise PolicyError(f"{name} is {given[name]}; learning needs {least} or more.")
     for name, (low, high) in _SHARES.items():
-        if not low <= getattr(config, name) <= high:
-            raise PolicyError(f"{name} is {getattr(config, name)}; it is a share from {low:g} to {high:g}.")
+        if not low <= given.get(name, low) <= high:
+            raise PolicyError(f"{name} is {given[name]}; it is a share from {low:g} to {high:g}.")
     for name in ("learning_rate", "temperature"):
-        if not 0 < getattr(config, name) < float("inf"):
-            raise PolicyError(f"{name} is {getattr(config, name)}; learning needs a positive, finite one.")
+        if not 0 < given[name] < float("inf"):
+            raise PolicyError(f"{name} is {given[name]}; learning needs a positive, finite one.")
     for name in ("pessimism", "margin"):
-        if not 0 <= getattr(config, name) < float("inf"):
-            raise PolicyError(f"{name} is {getattr(config, name)}; give a finite number of 0 (none) or more.")
+        if not 0 <= given.get(name, 0) < float("inf"):
+            raise PolicyError(f"{name} is {given[name]}; give a finite number of 0 (none) or more.")
     if not config.hidden or any(width < 1 for width in config.hidden):
         raise PolicyError(
             f"hidden is {config.hidden}; actor and critics need a layer or more, each of a width of 1 or more."
         )
-    if config.uncertainty not in get_args(UncertaintyName):
+    if given.get("uncertainty", "aleatoric") not in get_args(UncertaintyName):
         raise PolicyError(
-            f"uncertainty is {config.uncertainty!r}; choose one of {', '.join(get_args(UncertaintyName))}."
+            f"uncertainty is {given['uncertainty']!r}; choose one of {', '.join(get_args(UncertaintyName))}."
         )
     if config.target_entropy is not None and not abs(config.target_entropy) < float("inf"):
         raise PolicyError(f"target_entropy is {config.target_entropy}; give a finite number, or none.")
