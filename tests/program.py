@@ -19,6 +19,19 @@ _TRAINING = ("--members 1", "--elites 1", "--hidden 8", "--batch 32", "--warmup-
 TINY = " ".join(_TRAINING).split()
 TINY_RUN = [flag.replace("--", f"--{part}.") for part in ("crossval", "fit") for flag in TINY]
 TINY_RUN += ["--crossval.seeds", "1", "--crossval.weights", "10"]
+TINY_RUN += [
+    "--policies",
+    "2",
+    "--episodes",
+    "3",
+    "--optimize.hidden",
+    "8",
+    "--optimize.batch",
+    "16",
+    "--optimize.steps",
+    "30",
+]
+TINY_RUN += ["--optimize.rollouts", "20", "--optimize.rollout-every", "10"]
 
 # The built-in task logs 10,240 records for each behavior; 200 will do.
 _PROGRAM = """

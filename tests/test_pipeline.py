@@ -13,6 +13,7 @@ from worldrex import pipeline, stages
 from worldrex.cli import main
 from worldrex.data import CollectConfig, load
 from worldrex.dynamics import load_model
+from worldrex.policy import load_policy
 
 NUMBER = (int, float)
 LOGGED = ["ignores the gust", "compensates a quarter", "compensates half", "compensates three quarters"]
@@ -22,6 +23,7 @@ SCHEMA = {
     "format": int, "kind": str, "task": str, "seed": int, "command": str, "quick": bool, "data": dict, "verdict": dict,
     "chosen": dict, "candidate": dict, "crossval": list, "selection": dict, "distance": dict, "unlogged": dict, "logged": dict,
     "diagnostics": dict, "shift": dict, "penalty_noise": dict, "compile_seconds": dict, "seconds": dict, "total_seconds": float,
+    "policy": dict, "policy_note": str, "returns": dict,
 }  # fmt: skip
 
 
@@ -53,8 +55,11 @@ def test_a_run_leaves_everything(finished: tuple[Path, str, str]) -> None:
     assert environment["jax"]
     assert environment["machine"]["cores"]
     metrics = [strict_json(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert {line["stage"] for line in metrics} == {"crossval", "fit"}
-    assert all(line["total"] == 40 and line["time"] > 1e9 for line in metrics)
+    assert {line["stage"] for line in metrics} == {"crossval", "fit", "optimize"}
+    assert all(line["total"] == (30 if line["stage"] == "optimize" else 40) for line in metrics)
+    assert all(line["time"] > 1e9 for line in metrics)
+    learned = [(line["model"], line["seed"]) for line in metrics if line["stage"] == "optimize"]
+    assert learned == [("erm", 0), ("erm", 1), ("penalized", 0), ("penalized", 1)]
     assert {line["model"] for line in metrics if line["stage"] == "fit"} == {"erm", "penalized", "plain"}
     page = (folder / "report.html").read_text()
     assert page.endswith("</html>\n") or page.endswith("</html>")
@@ -105,7 +110,12 @@ def check_summary(summary: dict[str, Any], *, unlogged: list[str]) -> None:
     assert all(0 <= of["share"] <= 1 and of["noise"] > 0 for of in summary["penalty_noise"].values())
     assert summary["verdict"]["kind"] in ("helps", "buys nothing", "hurts", "cannot tell")
     assert summary["verdict"]["sentence"].endswith(".")
-    assert {"describe", "crossval", "fit", "score", "report"} <= set(summary["seconds"])
+    assert summary["policy_note"] == ""
+    rows = summary["policy"]
+    assert {"erm", "chosen", "best_behavior"} <= set(rows)
+    assert ("penalized" in rows) == (not summary["chosen"]["weight"])
+    assert rows["best_behavior"]["name"] in LOGGED
+    assert {"describe", "crossval", "fit", "score", "optimize", "evaluate", "report"} <= set(summary["seconds"])
     assert all(seconds >= 0 for seconds in summary["seconds"].values())
 
 
@@ -117,6 +127,11 @@ def test_stdout_is_the_summary_and_the_summary_is_whole(finished: tuple[Path, st
     assert all(entry["noise_floor"] is None for entry in summary["unlogged"].values())
     assert summary["slope"] is None
     assert summary["task"] == "logged"
+    assert summary["returns"]["env"] is None
+    assert "simulator" not in summary["policy"]
+    for row in (summary["policy"]["erm"], summary["policy"]["chosen"]):
+        assert "return" not in row
+        assert row["promised"]["low"] < row["promised"]["value"] < row["promised"]["high"] < 0
     assert summary["data"]["records"] == 800
     for line in (
         "folder   ",
@@ -136,6 +151,16 @@ def test_the_models_can_be_used(finished: tuple[Path, str, str], logs: dict[str,
     same = "penalized" if summary["chosen"]["weight"] else "erm"
     again = load_model(folder / "models" / same).predict(data.obs, data.action)
     assert (chosen.next_obs == again.next_obs).all()
+
+
+def test_the_policies_can_be_used(finished: tuple[Path, str, str], logs: dict[str, Path]) -> None:
+    folder = finished[0]
+    obs = load(logs["logged"]).obs
+    place = "penalized" if strict_json((folder / "summary.json").read_text())["chosen"]["weight"] else "erm"
+    chosen = load_policy(folder / "policy").act(obs)
+    assert chosen.shape == (len(obs), 1)
+    assert (chosen == load_policy(folder / "policies" / f"{place}-0").act(obs)).all()
+    assert (chosen != load_policy(folder / "policies" / f"{place}-1").act(obs)).any()
 
 
 def test_ctrl_c_and_kill_are_resumed_to_the_same_end(
@@ -164,6 +189,11 @@ def test_ctrl_c_and_kill_are_resumed_to_the_same_end(
     assert code == -signal.SIGKILL
     assert state_of(out) == {"state": "running", "stage": "fit"}
 
+    code, _, err, _ = program.end_at("optimize", signal.SIGINT, *words, out=out)
+    assert (code, state_of(out)["state"]) == (130, "interrupted"), err
+    kept = files_of(out / "checkpoint")
+    assert {"crossval.json", "fit.json"} <= set(kept)
+
     code, text, err = call(*words, "--fit.steps", "21", "--out", out)
     assert (code, text) == (2, "")
     assert "unfinished run with other settings (fit)" in err
@@ -175,7 +205,7 @@ def test_ctrl_c_and_kill_are_resumed_to_the_same_end(
     assert "crossval 4 left-out" not in text
     assert state_of(out)["state"] == "finished"
     here, there = (strict_json((folder / "summary.json").read_text()) for folder in (out, finished[0]))
-    for part in ("crossval", "selection", "unlogged", "logged", "verdict"):
+    for part in ("crossval", "selection", "unlogged", "logged", "verdict", "policy", "returns"):
         assert here[part] == there[part]
     assert set(here["seconds"]) == set(there["seconds"])
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -204,7 +234,13 @@ def test_a_task_is_collected_scored_against_the_truth_and_resumed(program: Progr
     assert all(isinstance(entry["noise_floor"], float) for entry in summary["unlogged"].values())
     assert set(summary["slope"]) == {"action", "output", "truth", "erm", "penalized", "plain", "chosen"}
     assert summary["slope"]["truth"] == pytest.approx(0.15, abs=0.01)
-    assert "collect" in summary["seconds"]
+    assert {"collect", "simulate"} <= set(summary["seconds"])
+    assert summary["returns"]["env"] == "worldrex/GustyPendulum-v0"
+    for name, row in summary["policy"].items():
+        assert row["low"] <= row["return"] <= row["high"] < 0, name
+        assert row["episodes"] == (3 if name == "best_behavior" else 6)
+    assert {"simulator", "erm", "chosen", "best_behavior"} <= set(summary["policy"])
+    assert {"do nothing", "random actions", *LOGGED} == set(summary["returns"]["baselines"])
 
 
 def test_two_behaviors_say_what_is_possible_and_do_it(program: Program, logs: dict[str, Path], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ OPEN_ALL = "document.querySelectorAll('details').forEach((one) => (one.open = tr
 TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 DRAWN = "[...document.querySelectorAll('.chart')].map((place) => place.querySelectorAll('svg').length)"
 # Of those that are not folded away.
-OPEN = 24
+OPEN = 25
 FOLDED = 12
 
 

@@ -16,8 +16,8 @@ from worldrex.report.parts import parts_of
 
 UNLOGGED = ("leans-with-the-gust", "random-torques", "strong-compensation")
 NAMES = [
-    "coverage", "distances", "left-out", "noise", "pit-all-logged-behaviors", "shift", "slope", "trained", "training-erm",
-    "training-penalized", "training-plain-penalty", "unlogged",
+    "coverage", "distances", "left-out", "noise", "pit-all-logged-behaviors", "policies", "shift", "slope", "trained",
+    "training-erm", "training-penalized", "training-plain-penalty", "unlogged",
     *(f"{what}-{name}" for what in ("open-loop-coverage", "open-loop-error", "pit", "uncertainty") for name in UNLOGGED),
 ]  # fmt: skip
 SVG = "{http://www.w3.org/2000/svg}"
@@ -66,6 +66,7 @@ def test_each_figure_names_its_lines(gusty_figures: Path, name: str) -> None:
         "distances": ("ignores the gust  1", "random torques  6"),
         "shift": (*LOGGED, "random torques (not logged)", "first component (61 % of the variance)"),
         "noise": ("ERM", "chosen", "batch of this fit"),
+        "policies": ("in reality", "promised by its own model"),
     }.get(name, LOGGED if name.startswith("train") else ("ERM", "chosen"))
     if name.startswith("open-loop-error"):
         wanted = (*wanted, "nothing changes", name.removeprefix("open-loop-error-").replace("-", " "))
@@ -74,7 +75,7 @@ def test_each_figure_names_its_lines(gusty_figures: Path, name: str) -> None:
     assert not re.search(r"\bb\d\b", said)
     # One legend for colors and shapes together; lines whose names stand beside them need none.
     assert said.count("(no penalty)") == (
-        name not in ("slope", "distances", "shift", "left-out") and "train" not in name
+        name not in ("slope", "distances", "shift", "left-out", "policies") and "train" not in name
     )
 
 
@@ -103,7 +104,7 @@ def test_many_lines_have_a_legend_and_names_stay_text(write_run: WriteRun) -> No
 def test_figures_of_several_runs_have_names_of_their_own(write_run: WriteRun, tmp_path: Path) -> None:
     folders = [
         write_run(
-            without_evidence(summary_of_gusty()) | {"unlogged": {}, "logged": {}, "slope": None},
+            without_evidence(summary_of_gusty()) | {"unlogged": {}, "logged": {}, "slope": None, "policy": {}},
             name,
             without=("metrics.jsonl",),
         )
@@ -133,5 +134,5 @@ def test_nothing_is_overwritten(write_run: WriteRun, tmp_path: Path, call: Calla
     assert page.read_bytes() == before
     code, out, _ = call("report", folder, "--out", tmp_path / "new.html", "--figures", tmp_path / "new")
     assert code == 0
-    assert out.count("wrote") == 1 + 8
+    assert out.count("wrote") == 1 + 10
     assert (tmp_path / "new" / "slope.svg").exists()

@@ -22,7 +22,7 @@ def test_the_verdict_the_tables_and_the_figures(
     out = tmp_path / "my reports" / "gusty.md"
     code, said, err = call("report", write_run(summary_of_gusty()), "--format", "md", "--out", out, "--json")
     assert (code, strict_json(said)["page"]) == (0, str(out)), err
-    assert len(strict_json(said)["figures"]) == 2 * 24
+    assert len(strict_json(said)["figures"]) == 2 * 25
     text = out.read_text(encoding="utf-8")
     assert text.startswith("# gusty-pendulum\n\n40,960 records · 412 episodes")
     assert "**The penalty helps.** The penalized model holds" in text
@@ -36,7 +36,7 @@ def test_the_verdict_the_tables_and_the_figures(
         assert words in text, words
     assert "```\nworldrex run --task gusty-pendulum\n```" in text
     linked = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(linked) == 2 * 24
+    assert len(linked) == 2 * 25
     assert all((out.parent / unquote(place)).is_file() for place in linked)
     assert not re.search(r"\n{3,}|[ \t]+$", text, re.MULTILINE)
 

@@ -90,8 +90,8 @@ def test_headings_are_in_order_and_each_chart_has_words_and_a_table(gusty_page: 
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert next(attributes for tag, attributes in page.tags if tag == "html")["lang"] == "en"
     charts = [attributes for _, attributes in page.tags if attributes.get("class") == "chart"]
-    # Seven of errors, weights and training; seventeen open ones of the evidence, and twelve that are folded away.
-    assert len(charts) == 7 + 17 + 12
+    # Eight of errors, weights, policies and training; seventeen open ones of the evidence, and twelve that are folded away.
+    assert len(charts) == 8 + 17 + 12
     assert all(len(attributes["aria-label"] or "") > 40 for attributes in charts)
     assert len([tag for tag, _ in page.tags if tag == "details"]) >= 12
 

@@ -1,6 +1,7 @@
 from typing import Any
 
-from tests.report.made_up_runs import LOGGED, policies_of, summary_of_gusty
+from tests.report.made_up_runs import LOGGED, policies_of, summary_of_gusty, where_erm_is_chosen
+from tests.report.test_figures import rows
 from worldrex.report.folder import SUMMARY_PARTS
 from worldrex.report.key_numbers import key_numbers
 from worldrex.report.policies import contenders, policies, reading
@@ -20,12 +21,7 @@ def section(told: dict[str, Any]) -> Section:
 def dots(found: Section) -> dict[tuple[str, str], float]:
     """Value of each dot by its row and series."""
     (figure,) = found.figures
-    return {
-        (row["policy"], row["key"]): row["return"]
-        for layer in figure.chart.to_dict()["layer"]
-        for row in layer.get("data", {}).get("values", ())
-        if "return" in row
-    }
+    return {(row["policy"], row["key"]): row["return"] for row in rows(figure.chart) if "return" in row}
 
 
 def test_each_policy_stands_beside_its_promise_and_the_baselines():
@@ -70,10 +66,8 @@ def test_without_an_environment_nothing_is_proven_and_what_the_models_say_is_dra
 
 
 def test_where_erm_was_chosen_its_policies_are_not_shown_twice():
-    told = policies_of(LOGGED)
-    told["policy"] = {"penalized" if name == "chosen" else name: row for name, row in told["policy"].items()}
-    told["policy"]["chosen"] = told["policy"]["erm"]
-    assert list(contenders(summary(**told))) == ["erm", "penalized", "simulator"]
+    told = summary(**where_erm_is_chosen(policies_of(LOGGED)))
+    assert list(contenders(told)) == ["erm", "penalized", "simulator"]
 
 
 def test_why_there_is_none_is_said_and_none_is_asked_for():

@@ -22,7 +22,7 @@ def test_where_erm_is_chosen_the_candidate_stands_beside_it() -> None:
 
 
 def test_key_numbers_with_a_noise_floor() -> None:
-    error, left_out, slope = key_numbers(summary_of_gusty())
+    error, left_out, slope, _ = key_numbers(summary_of_gusty())
     assert [(model.key, text) for model, text in error.values] == [("erm", "2.95×"), ("chosen", "1.04×")]
     assert error.note == "leans with the gust"
     assert [text for _, text in left_out.values] == ["1.59", "1.30"]
@@ -38,10 +38,11 @@ def test_key_numbers_name_each_model_s_own_worst_behavior() -> None:
 
 
 def test_key_numbers_without_truth_compare_the_models() -> None:
-    error, left_out = key_numbers(summary_of_pipeline())
+    error, left_out, policy = key_numbers(summary_of_pipeline())
     assert error.quantity.endswith("normalized")
     assert [(model.key, text) for model, text in error.values] == [("erm", "0.520"), ("penalized", "0.534")]
     assert [text for _, text in left_out.values] == ["0.421", "0.420"]
+    assert policy.quantity.startswith("Return that the model promises")
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-9])
@@ -113,7 +114,9 @@ def test_settings_are_flat() -> None:
 
 
 def test_parts_that_are_null_or_absent_make_no_table() -> None:
-    summary: dict[str, Any] = summary_of_gusty() | {"selection": {}, "unlogged": {}, "slope": None, "seconds": {}}
+    summary: dict[str, Any] = summary_of_gusty() | {
+        "selection": {}, "unlogged": {}, "slope": None, "policy": {}, "seconds": {},
+    }  # fmt: skip
     assert weights.left_out(summary) is None
     assert weights.trained_on(summary) is None
     assert tables.slopes(summary) is None
