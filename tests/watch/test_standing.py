@@ -2,6 +2,7 @@ import pytest
 
 from tests.watch.made_up import BEHAVIORS, START, reports
 from worldrex.watch.standing import standing
+from worldrex.watch.words import line
 
 
 def test_the_stage_that_reported_last_with_its_pace_and_time_left() -> None:
@@ -77,6 +78,15 @@ def test_a_long_silence_is_noticed_unless_the_stage_is_done() -> None:
     slow = standing(reports([500, 1000], pace=1.0))
     assert slow is not None
     assert slow.silent(START + 1000 + 4999) is None  # ten times 500 s
+
+
+def test_policies_are_told_apart_by_their_seed_with_what_they_promise() -> None:
+    shared = {"stage": "optimize", "step": 5000, "total": 10_000, "model": "erm"}
+    found = standing([shared | {"seed": seed, "model_return": -60.0 - seed, "uncertainty": 0.5} for seed in (0, 1)])
+    assert found is not None
+    assert [one.name for one in found.series] == ["ERM, seed 0", "ERM, seed 1"]
+    assert [one.totals["return promised"] for one in found.series] == [[-60], [-61]]
+    assert line(found, 0).endswith("| ERM, seed 0: return promised -60 | ERM, seed 1: return promised -61")
 
 
 def test_no_record_is_no_standing() -> None:

@@ -140,9 +140,9 @@ def _band(series: Sequence[Series], names: Sequence[str], plan: Layout, screen: 
     width = _cell(plan.curve, plan.change) - _GAP - _VALUE + plan.value
     gap = " " * _GAP
     heads = [f"{_sized(one.name, plan.value).strip():>{plan.value}}" if not plan.curve else one.name for one in series]
-    head = _sized("held-out risk", plan.name) + "".join(gap + _sized(one, width) for one in heads)
+    head = _sized("held-out risk" if names else "", plan.name) + "".join(gap + _sized(one, width) for one in heads)
     rows = [(name, [one.risks.get(name) or [] for one in series]) for name in names]
-    rows += [("penalty", [one.penalty for one in series]), ("training batches", [one.training for one in series])]
+    rows += [(name, [one.totals.get(name, []) for one in series]) for name in series[0].totals]
     lines = [Text(head, "dim")]
     for place, (name, curves) in enumerate(rows):
         cells = "".join(gap + _cell_of(values, plan, screen) for values in curves)

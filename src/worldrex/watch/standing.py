@@ -25,6 +25,17 @@ class Series:
     penalty: list[Number | None] = field(default_factory=list)
     training: list[Number | None] = field(default_factory=list)
     """Mean risk of the batches."""
+    promised: list[Number | None] = field(default_factory=list)
+    """Of a policy: the return that its model promises."""
+    uncertainty: list[Number | None] = field(default_factory=list)
+    """Of a policy: of a step of its rollouts."""
+
+    @property
+    def totals(self) -> dict[str, list[Number | None]]:
+        """What stands below the behaviors: of a policy its return, of a model what it was trained for."""
+        if any(value is not None for value in self.promised):
+            return {"return promised": self.promised, "uncertainty": self.uncertainty}
+        return {"penalty": self.penalty, "training batches": self.training}
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ def series_name(record: Mapping[str, Any]) -> str:
     """What tells a record from the others of its step."""
     if "weight" in record:
         return f"{record.get('penalty', 'weight')} {record['weight']:g}"
-    return _MODELS.get(record.get("model", ""), str(record.get("model", "model")))
+    name = _MODELS.get(record.get("model", ""), str(record.get("model", "model")))
+    return f"{name}, seed {record['seed']}" if "seed" in record else name
 
 
 def _add(series: Series, record: Mapping[str, Any]) -> None:
@@ -105,3 +117,5 @@ def _add(series: Series, record: Mapping[str, Any]) -> None:
         curve.append(risks.get(name))
     series.penalty.append(record.get("holdout_penalty"))
     series.training.append(record.get("train_risk"))
+    series.promised.append(record.get("model_return"))
+    series.uncertainty.append(record.get("uncertainty"))

@@ -67,4 +67,5 @@ def _series(series: Series) -> str:
         risks = [f"worst {number(known[worst])} ({worst})", f"mean {number(sum(known.values()) / len(known))}"]
     else:
         risks = [f"{name} {number(risk)}" for name, risk in latest.items()]
-    return f"{series.name}: {', '.join([*risks, f'penalty {number(series.penalty[-1])}'])}"
+    what, total = next(iter(series.totals.items()))
+    return f"{series.name}: {', '.join([*risks, f'{what} {number(total[-1])}'])}"
