@@ -1,6 +1,6 @@
 """How often the intervals of off-policy evaluation hold the true return, on gusty-pendulum.
 
-    .venv/bin/python benchmarks/policy_evaluation.py [--seeds 10] [--steps 10000] [--weight 300]
+    .venv/bin/python benchmarks/policy_evaluation.py [--seeds 10] [--steps 10000] [--weight 300] [--keep runs/fits]
     .venv/bin/python benchmarks/policy_evaluation.py --models erm=DIR penalized=DIR --data LOG
 
 For each seed a log of the task's behaviors is collected and two models are fitted on it, both with the same settings: ERM's, and
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=None, help="of each behavior")
     parser.add_argument("--episodes", type=int, default=2000, help="real ones, for the truth")
     parser.add_argument("--starts", type=int, default=500)
+    parser.add_argument("--keep", type=Path, help="keep the fitted models here, and do not fit them again")
     parser.add_argument("--models", nargs="+", default=[], metavar="NAME=DIR")
     parser.add_argument("--data", type=Path, default=None, help="the log of --models")
     arguments = parser.parse_args()
@@ -130,7 +131,21 @@ def fitted(arguments: argparse.Namespace):
             members=arguments.members, elites=arguments.elites,
         )  # fmt: skip
         weights = {"ERM": 0.0, "penalized": arguments.weight}
-        yield {name: fit(data, replace(config, weight=weight)) for name, weight in weights.items()}, data
+        yield (
+            {name: kept(data, replace(config, weight=weight), arguments.keep) for name, weight in weights.items()},
+            data,
+        )
+
+
+def kept(data: Transitions, config: FitConfig, folder: Path | None) -> WorldModel:
+    """Fitted, unless the folder has it from before."""
+    path = folder and folder / f"seed-{config.seed}-weight-{config.weight:g}"
+    if path and (path / "model.json").exists():
+        return load_model(path)
+    model = fit(data, config)
+    if path:
+        model.save(path)
+    return model
 
 
 if __name__ == "__main__":
