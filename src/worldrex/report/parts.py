@@ -6,7 +6,7 @@ from typing import Any
 
 from altair.utils.schemapi import debug_mode
 
-from worldrex.report import evidence, numerals, policies, sections, tables
+from worldrex.report import evaluated, evidence, numerals, policies, sections, tables
 from worldrex.report.folder import Record, Run
 from worldrex.report.key_numbers import key_numbers
 from worldrex.report.section import Section
@@ -49,6 +49,7 @@ def sections_of(run: Run, name: str) -> list[Section]:
             *sections.compared_weights(summary, name),
             *sections.slope(summary, name),
             *policies.policies(summary, name),
+            *evaluated.evaluated(summary, name),
             *evidence.evidence(summary, name),
             *sections.training(run, name),
             *sections.data(summary),
@@ -71,6 +72,10 @@ def _headline(summary: Record) -> str:
             if weight
             else "A model fitted without a penalty (ERM)."
         )
+    if summary["kind"] == "optimize":
+        return f"A policy that its model promises a return of {numerals.number(summary.get('model_return'))}."
+    if summary["kind"] == "evaluate":
+        return evaluated.reading(summary)
     if not summary["chosen"]:
         return ""
     if summary["chosen"].get("weight"):
