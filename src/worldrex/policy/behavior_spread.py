@@ -42,7 +42,7 @@ def spread_of(model: WorldModel, data: Transitions) -> Spread:
     """The change of the model's mean after which each behavior's residuals would average 0, whatever the observation.
 
         r = (y - 1/E sum_e mean_e) / std,      phi(s, a) = 1, standardized inputs x, and their products x_i x_j
-        psi(s) = those of phi without an action,   P_b = projection on psi over the records of behavior b
+        psi(s) = those of phi without an action,   P_b = Psi_b (Psi_b' Psi_b + I)^-1 Psi_b' over the records of behavior b
         H = sum_b Phi_b' P_b Phi_b,   change = (H + I)^-1 sum_b Phi_b' P_b r_b
         noise noise' = (H + I)^-1 H (H + I)^-1 sum_d sigma_d^2,   sigma_d^2 = mean (r_d - phi' change_d)^2
 
