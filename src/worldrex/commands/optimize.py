@@ -31,6 +31,14 @@ ENTROPY = tyro.conf.arg(
     help="Entropy of the actions (scaled to [-1, 1]) that the temperature aims at.",
     help_behavior_hint="(default: minus their dimensions)",
 )
+ABSORB_BEYOND = tyro.conf.arg(
+    metavar="SHARE",
+    help="Quantile of the uncertainty on the log beyond which a rollout falls into an absorbing state (MOReL).",
+    help_behavior_hint="(default: there is none)",
+)
+ABSORB_REWARD = tyro.conf.arg(
+    metavar="FLOAT", help="Reward of each step in it.", help_behavior_hint="(default: the least in the log)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,8 @@ class Command(LoadFlags, MOPOConfig):
     """Learn a policy inside a world model, pessimistic where the model does not know (MOPO)."""
 
     target_entropy: Annotated[float | None, ENTROPY] = None
+    absorb_beyond: Annotated[float | None, ABSORB_BEYOND] = None
+    absorb_reward: Annotated[float | None, ABSORB_REWARD] = None
 
     model: Annotated[Path, tyro.conf.Positional, MODEL]
     paths: Logs
@@ -80,7 +90,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         policy.save(folder.path / "policy")
         summary = {
             "format": 1, "kind": "optimize", "seed": config.seed, "pessimism": config.pessimism,
-            "uncertainty": config.uncertainty, "horizon": config.horizon, "termination": model.termination,
+            "uncertainty": config.uncertainty, "absorb_beyond": config.absorb_beyond,
+            "conservatism": config.conservatism, "horizon": config.horizon, "termination": model.termination,
             "log_return": {behavior.name: behavior.mean_return for behavior in describe(data).behaviors},
             **{name: told[name] for name in ("model_return", "cut", "skipped", "temperature")},
         }  # fmt: skip

@@ -17,9 +17,7 @@ class MOPOConfig(SACConfig):
     pessimism: float = 1.0
     """What a unit of uncertainty costs, in units of the reward."""
     uncertainty: UncertaintyName = "aleatoric"
-    """How far the model does not know: the largest noise an elite expects, the elites' disagreement, the largest distance of
-    two of them, what the behaviors ask of the model's mean beyond what it tells, or the elites' disagreement on what an
-    action is worth."""
+    """What the model does not know: by its noise, its elites, the log's behaviors, or the critics (MOBILE)."""
     absorb_beyond: float | None = None
     """Quantile of the uncertainty on the log beyond which a rollout falls into an absorbing state (MOReL); none if not given."""
     absorb_reward: float | None = None
