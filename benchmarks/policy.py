@@ -11,6 +11,7 @@ the seeds [95 % interval] of the mean return, and of what the world that it was 
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,29 +57,41 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64])
     parser.add_argument("--uncertainty", default="aleatoric")
     parser.add_argument("--real-ratio", type=float, default=0.05)
+    parser.add_argument("--absorb-beyond", type=float)
+    parser.add_argument("--absorb-reward", type=float)
+    parser.add_argument("--conservatism", type=float, default=0.0)
     parser.add_argument("--episodes", type=int, default=200)
+    parser.add_argument("--without-references", action="store_true", help="the two models' rows only")
     arguments = parser.parse_args()
     task, data = tasks.task(TASK), logged(arguments.models)
     models = [fitted(data, weight, arguments.models) for weight in MODELS.values()]
     config = MOPOConfig(
         hidden=tuple(arguments.hidden), steps=arguments.steps, horizon=arguments.horizon,
         rollouts=5000 // arguments.horizon, uncertainty=arguments.uncertainty, real_ratio=arguments.real_ratio,
+        absorb_beyond=arguments.absorb_beyond, absorb_reward=arguments.absorb_reward, conservatism=arguments.conservatism,
     )  # fmt: skip
     print("| learned in | pessimism | return in reality | promised | seconds |\n|---|---|---|---|---|")
     runs = [PolicyRun(p, s, m) for m in range(len(models)) for p in arguments.pessimism for s in arguments.seeds]
     started = time.perf_counter()
     found = optimize_runs(models, data, runs, config)
     seconds = time.perf_counter() - started
-    simulator = setting_of(models[:1], data, config)._replace(worlds=stacked([Simulator(jnp.float32(task.strength))]))
-    in_simulator = [PolicyRun(0.0, seed) for seed in arguments.seeds]
-    started = time.perf_counter()
-    best = learn(simulator, in_simulator, config, task.episode_steps)
-    seconds_there = time.perf_counter() - started
     for number, name in enumerate(MODELS):
         for pessimism in arguments.pessimism:
             chosen = [i for i, run in enumerate(runs) if (run.model, run.pessimism) == (number, pessimism)]
             seeds = [runs[i].seed for i in chosen]
-            print(row(name, f"{pessimism:g}", found, chosen, seeds, task, arguments.episodes, f"{seconds:.0f} (all)"))
+            print(
+                row(name, f"{pessimism:g}", found, chosen, seeds, task, arguments.episodes, f"{seconds:.0f} (all)"),
+                flush=True,
+            )
+    if arguments.without_references:
+        return
+    # The simulator is not uncertain of anything.
+    plain = replace(config, uncertainty="aleatoric", absorb_beyond=None, absorb_reward=None)
+    simulator = setting_of(models[:1], data, plain)._replace(worlds=stacked([Simulator(jnp.float32(task.strength))]))
+    in_simulator = [PolicyRun(0.0, seed) for seed in arguments.seeds]
+    started = time.perf_counter()
+    best = learn(simulator, in_simulator, plain, task.episode_steps)
+    seconds_there = time.perf_counter() - started
     every = list(range(len(in_simulator)))
     print(row("the simulator", "-", best, every, arguments.seeds, task, arguments.episodes, f"{seconds_there:.0f}"))
     print(f"| doing nothing | - | {returns_of(None, task, arguments.episodes, 0):.1f} | - | - |")

@@ -87,6 +87,7 @@ def test_what_does_not_fit_is_refused_before_a_folder_is_made(
         ([model, tmp_path / "wide.parquet"], "obs and action are 3 and 2 wide, and the model was fitted on others"),
         ([model, logs["logged"], "--horizon", "0"], "horizon is 0; learning needs 1 or more"),
         ([model, logs["logged"], "--action-low", "-9", "-9"], "action_low is -9 -9, and an action has 1 component"),
+        ([model, logs["logged"], "--absorb-beyond", "2"], "absorb_beyond is 2.0; it is a quantile from 0 to 1"),
         ([model, logs["logged"], "--resume"], "holds no run to go on with"),
     ):
         code, out, err = call("optimize", *words, "--out", tmp_path / "out")

@@ -51,8 +51,16 @@ def test_models_that_differ_in_more_than_their_numbers_are_refused():
         ({"pessimism": -1.0}, "pessimism is -1.0; give a finite number of 0"),
         ({"pessimism": float("nan")}, "pessimism is nan"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
-        ({"uncertainty": "entropy"}, "choose one of aleatoric, disagreement, pairwise"),
+        ({"uncertainty": "entropy"}, "choose one of aleatoric, disagreement, pairwise, behavior_spread, bellman"),
         ({"target_entropy": float("inf")}, "target_entropy is inf"),
+        ({"conservatism": -1.0}, "conservatism is -1.0; give a finite number of 0"),
+        ({"conservatism": 1.0, "real_ratio": 0.0}, "of a batch of 256 0 records come from the log at real_ratio 0"),
+        ({"conservatism": 1.0, "real_ratio": 1.0}, "of a batch of 256 256 records come from the log"),
+        ({"absorb_reward": -1.0}, "absorb_reward is -1.0, and no step leads to an absorbing state: give absorb_beyond"),
+        ({"absorb_beyond": 1.5}, "absorb_beyond is 1.5; it is a quantile from 0 to 1"),
+        ({"absorb_beyond": 0.9, "uncertainty": "bellman"}, "bellman changes with the critics"),
+        ({"absorb_beyond": 0.9, "discount": 1.0}, "discount is 1; an absorbing state needs one below 1"),
+        ({"absorb_beyond": 0.9, "absorb_reward": float("nan")}, "absorb_reward is nan"),
     ],
 )
 def test_settings_that_nothing_is_learned_with_are_refused(wrong: dict, message: str):

@@ -347,3 +347,17 @@ def test_stable_baselines3_learns_in_it(easy: WorldModel, data: Transitions):
         total += reward
     assert truncated
     assert total > 8
+
+
+def test_the_uncertainty_may_be_what_the_behaviors_ask_of_the_model(model: WorldModel, data: Transitions):
+    env = make(model, data, uncertainty="behavior_spread", pessimism=2.0, starts="any")
+    env.reset(seed=0, options={"obs": data.obs[0]})
+    _, reward, _, _, info = env.step(ACTION)
+    world = world_of(model, data, uncertainty="behavior_spread", margin=0.1)
+    assert info["uncertainty"] == pytest.approx(float(world.uncertainty(data.obs[:1], ACTION[None])[0]), abs=1e-5)
+    assert info["uncertainty"] > 0
+    plain = make(model, data, starts="any")
+    plain.reset(seed=0, options={"obs": data.obs[0]})
+    assert reward == pytest.approx(plain.step(ACTION)[1] - 2 * info["uncertainty"], abs=1e-4)
+    with pytest.raises(PolicyError, match="bellman is of the critics that learn a policy, and a world has none"):
+        make(model, data, uncertainty="bellman")

@@ -13,7 +13,7 @@ import tyro
 
 from worldrex.commands.flags import LoadFlags, Logs
 from worldrex.commands.json_flag import Json
-from worldrex.commands.training_flags import Entropy, TensorBoard
+from worldrex.commands.training_flags import AbsorbBeyond, AbsorbReward, Entropy, TensorBoard
 from worldrex.data import describe, load
 from worldrex.data.findings import plural
 from worldrex.dynamics import WorldModel, forget, load_model
@@ -33,6 +33,8 @@ class Command(LoadFlags, MOPOConfig):
     """Learn a policy inside a world model, pessimistic where the model does not know (MOPO)."""
 
     target_entropy: Entropy = None
+    absorb_beyond: AbsorbBeyond = None
+    absorb_reward: AbsorbReward = None
 
     model: Annotated[Path, tyro.conf.Positional, MODEL]
     paths: Logs
@@ -75,7 +77,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         policy.save(folder.path / "policy")
         summary = {
             "format": 1, "kind": "optimize", "seed": config.seed, "pessimism": config.pessimism,
-            "uncertainty": config.uncertainty, "horizon": config.horizon, "termination": model.termination,
+            "uncertainty": config.uncertainty, "absorb_beyond": config.absorb_beyond,
+            "conservatism": config.conservatism, "horizon": config.horizon, "termination": model.termination,
             "log_return": {behavior.name: behavior.mean_return for behavior in describe(data).behaviors},
             **{name: told[name] for name in ("model_return", "cut", "skipped", "temperature")},
         }  # fmt: skip

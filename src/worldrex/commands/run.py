@@ -10,6 +10,8 @@ from worldrex import pipeline
 from worldrex.commands.flags import NONE, LoadFlags
 from worldrex.commands.json_flag import Json
 from worldrex.commands.training_flags import (
+    AbsorbBeyond,
+    AbsorbReward,
     Entropy,
     FeatureFlags,
     Names,
@@ -64,6 +66,8 @@ class Optimize(MOPOConfig):
     hidden: tuple[int, ...] = pipeline.HIDDEN
     steps: int = pipeline.POLICY_STEPS
     target_entropy: Entropy = None
+    absorb_beyond: AbsorbBeyond = None
+    absorb_reward: AbsorbReward = None
     action_low: tyro.conf.Suppress[tuple[float, ...] | None] = None
     action_high: tyro.conf.Suppress[tuple[float, ...] | None] = None
     seed: tyro.conf.Suppress[int] = 0

@@ -26,6 +26,20 @@ Entropy = Annotated[
         help_behavior_hint="(default: minus their dimensions)",
     ),
 ]
+AbsorbBeyond = Annotated[
+    float | None,
+    tyro.conf.arg(
+        metavar="SHARE",
+        help="Quantile of the uncertainty on the log beyond which a rollout falls into an absorbing state (MOReL).",
+        help_behavior_hint="(default: there is none)",
+    ),
+]
+AbsorbReward = Annotated[
+    float | None,
+    tyro.conf.arg(
+        metavar="FLOAT", help="Reward of each step in it.", help_behavior_hint="(default: the least in the log)"
+    ),
+]
 TensorBoard = Annotated[
     bool,
     tyro.conf.arg(

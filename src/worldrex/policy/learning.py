@@ -36,6 +36,8 @@ class Progress(NamedTuple):
     uncertainty: Float32[np.ndarray, " run"]
     terminated: Float32[np.ndarray, " run"]
     """Share of the rollouts' steps that ended an episode for good."""
+    absorbed: Float32[np.ndarray, " run"]
+    """Share of them that led to the absorbing state."""
     cut: Int[np.ndarray, " run"]
     """Rollouts so far that came to something that is not finite, and were cut there."""
     critic_loss: Float32[np.ndarray, " run"]
@@ -154,7 +156,8 @@ def _progress(
     steps = np.maximum(rollouts.steps, 1)
     return Progress(
         step, total, returns.mean(1), rollouts.reward / steps, rollouts.uncertainty / steps, rollouts.terminated / steps,
-        told[0], updates.critic_loss / done, updates.value / done, updates.entropy / done, updates.temperature / done, told[1],
+        rollouts.absorbed / steps, told[0], updates.critic_loss / done, updates.value / done, updates.entropy / done,
+        updates.temperature / done, told[1],
     )  # fmt: skip
 
 

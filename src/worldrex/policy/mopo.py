@@ -1,7 +1,7 @@
 """Learn policies inside world models (MOPO): one, or several that differ in pessimism, seed and model as one program."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ import numpy as np
 
 from worldrex.data import Transitions, require_valid
 from worldrex.dynamics import WorldModel, first_of_episode, longest_episode
+from worldrex.policy.absorbing import absorbing_of
 from worldrex.policy.errors import PolicyError
 from worldrex.policy.learning import Learned, Progress, learn
 from worldrex.policy.policy import Policy
@@ -16,7 +17,9 @@ from worldrex.policy.programs import Setting
 from worldrex.policy.replay import Batch
 from worldrex.policy.scales import scales_of
 from worldrex.policy.settings import MOPOConfig, PolicyRun, require_learnable
-from worldrex.policy.worlds import World, world_of
+from worldrex.policy.worlds import world_of
+
+T = TypeVar("T")
 
 
 def optimize(
@@ -67,11 +70,15 @@ def setting_of(models: Sequence[WorldModel], data: Transitions, config: MOPOConf
         scales.standardized(data.next_obs), data.terminated.astype(np.float32),
     )  # fmt: skip
     first = data.obs[np.unique(first_of_episode(data.episode))]
-    return Setting(stacked(worlds), scales, Batch(*map(jnp.asarray, columns)), data.obs, first)
+    absorbing = None
+    if config.absorb_beyond is not None:
+        terms = {"quantile": config.absorb_beyond, "reward": config.absorb_reward, "discount": config.discount}
+        absorbing = stacked([absorbing_of(world, data, **terms) for world in worlds])
+    return Setting(stacked(worlds), scales, Batch(*map(jnp.asarray, columns)), data.obs, first, absorbing)
 
 
-def stacked(worlds: Sequence[World]) -> World:
-    """Worlds of the same shapes as one with a leading axis on each array."""
+def stacked(worlds: Sequence[T]) -> T:
+    """Worlds of the same shapes, or what belongs to each, as one with a leading axis on each array."""
     # XLA would simplify the choice among one, and round otherwise than in company.
     worlds = [*worlds, *worlds] if len(worlds) == 1 else worlds
     return jax.tree.map(lambda *x: jnp.stack([jnp.asarray(y) for y in x]), *worlds)

@@ -11,12 +11,15 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from worldrex.policy import replay, sac
+from worldrex.policy.absorbing import Absorbing
+from worldrex.policy.bellman import inconsistency, seen_in_rollouts
+from worldrex.policy.conservatism import conservative_term
 from worldrex.policy.replay import Batch, Replay
 from worldrex.policy.rollouts import RolloutInfo, branch, episode_returns
 from worldrex.policy.sac import SACInfo, SACState
 from worldrex.policy.scales import Scales
 from worldrex.policy.settings import MOPOConfig, PolicyRun
-from worldrex.policy.worlds import World
+from worldrex.policy.worlds import EnsembleWorld, World
 
 RUN_AXIS = "run"
 JUDGED_EPISODES = 256
@@ -34,6 +37,8 @@ class Setting(NamedTuple):
     """Where rollouts begin, in the data's own units."""
     first: Float[Array | np.ndarray, "episode obs"]
     """Where the episodes began that the policy is judged by."""
+    absorbing: Absorbing | None = None
+    """One for each of the worlds."""
 
 
 class Assignment(NamedTuple):
@@ -94,7 +99,7 @@ def compile_programs(
     """
     obs_dims, action_dims = setting.log.obs.shape[-1], setting.log.action.shape[-1]
     capacity = config.retain * config.rollouts * config.horizon
-    real = round(config.real_ratio * config.batch)
+    real = config.logged
 
     def each(function: Callable[..., T], mine: Any, out: T, count: Array) -> T:
         """`function` of the first `count` of a device's runs, written over `out`."""
@@ -126,6 +131,11 @@ def compile_programs(
     ) -> tuple[Learner, LearnInfo]:
         def one(learner: Learner, assignment: Assignment) -> tuple[Learner, LearnInfo]:
             world = world_of(setting, assignment)
+            absorbing = jax.tree.map(lambda x: x[assignment.world], setting.absorbing)
+
+            def measure(state: SACState, records: Batch, key: Array) -> Array:
+                assert isinstance(world, EnsembleWorld)
+                return inconsistency(world, state, setting.scales, records, config.discount, key=key)
 
             def cycle(number: Array, carry: tuple[Learner, LearnInfo]) -> tuple[Learner, LearnInfo]:
                 (state, buffer), info = carry
@@ -135,15 +145,27 @@ def compile_programs(
                 rows = jax.random.randint(for_starts, (config.rollouts,), 0, setting.starts.shape[0])
                 records, valid, rolled = branch(
                     world, state.actor, setting.scales, jnp.asarray(setting.starts)[rows], config.horizon,
-                    pessimism=assignment.pessimism, key=for_rollout,
+                    pessimism=assignment.pessimism, absorbing=absorbing, key=for_rollout,
                 )  # fmt: skip
+                if config.uncertainty == "bellman":
+                    measured = measure(state, records, jax.random.fold_in(for_rollout, 1))
+                    valid, rolled = seen_in_rollouts(measured, valid, rolled)
                 buffer = replay.add(buffer, records, valid)
 
                 def update(number: Array, carry: tuple[SACState, SACInfo]) -> tuple[SACState, SACInfo]:
                     state, sums = carry
                     for_batch, for_update = jax.random.split(jax.random.fold_in(assignment.key, number))
                     batch = replay.draw(buffer, setting.log, config.batch, real, key=for_batch)
-                    state, told = sac.step(state, batch, config, key=for_update)
+                    more_loss = None
+                    if config.uncertainty == "bellman":
+                        rolled_out = jax.tree.map(lambda x: x[real:], batch)
+                        measured = measure(state, rolled_out, jax.random.fold_in(for_update, 1))
+                        batch = batch._replace(reward=batch.reward.at[real:].add(-assignment.pessimism * measured))
+                    if config.conservatism:
+                        more_loss = conservative_term(
+                            state.actor, batch, real, config.conservatism, key=jax.random.fold_in(for_update, 2)
+                        )
+                    state, told = sac.step(state, batch, config, key=for_update, more_loss=more_loss)
                     return state, jax.tree.map(jnp.add, sums, told)
 
                 ends = jnp.minimum(begins + config.rollout_every, last)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from worldrex.policy.absorbing import Absorbing
 from worldrex.policy.networks import Actor
 from worldrex.policy.policy import act
 from worldrex.policy.replay import Batch
@@ -22,6 +23,8 @@ class RolloutInfo(NamedTuple):
     """Without pessimism."""
     uncertainty: Float[Array, ""]
     terminated: Float[Array, ""]
+    absorbed: Float[Array, ""]
+    """Steps that led to the absorbing state."""
     cut: Float[Array, ""]
     """Rollouts that came to something that is not finite; that step does not count."""
 
@@ -37,37 +40,46 @@ class _Taken(NamedTuple):
 
 def branch(
     world: World, actor: Actor, scales: Scales, starts: Float[Array, "start obs"], horizon: int, *,
-    pessimism: Float[Array, ""], key: PRNGKeyArray,
+    pessimism: Float[Array, ""], absorbing: Absorbing | None = None, key: PRNGKeyArray,
 ) -> tuple[Batch, Bool[Array, " record"], RolloutInfo]:  # fmt: skip
     """Draw actions from the policy for `horizon` steps from each start, or until the episode ends for good.
 
-        reward = r - pessimism uncertainty
+        reward = r - pessimism uncertainty,   and + the absorbing state's worth for a step whose uncertainty is beyond it
 
-    **Arguments:** `starts` in the data's own units. **Returns:** records as the networks see them, `horizon` times the
-    starts, and which of them are valid: none after an end, none that is not finite.
+    **Arguments:** `starts` in the data's own units. A step to the `absorbing` state is the last. **Returns:** records as the
+    networks see them, `horizon` times the starts, and which of them are valid: none after an end, none that is not finite.
 
     Source: Janner et al. 2019, arXiv 1906.08253 (branched rollouts); Yu et al. 2020, arXiv 2005.13239 (the reward).
     """
 
+    def falls(absorbing: Absorbing, outcome: Outcome) -> Array:
+        return outcome.uncertainty > absorbing.beyond
+
     def step(carry: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], _Taken]:
         taken = _step(world, *carry, lambda obs: act(actor, scales, obs, jax.random.fold_in(key, 0)), key)
-        return _next(taken), taken
+        obs, alive = _next(taken)
+        return (obs, alive if absorbing is None else alive & ~falls(absorbing, taken.outcome)), taken
 
     begin = starts, jnp.ones(starts.shape[0], bool)
     _, taken = jax.lax.scan(step, begin, jax.random.split(key, horizon))
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), taken)
     outcome, valid = flat.outcome, flat.valid
+    reward, terminated, absorbed = outcome.reward - pessimism * outcome.uncertainty, outcome.terminated, jnp.zeros(())
+    if absorbing is not None:
+        beyond = falls(absorbing, outcome)
+        reward = jnp.where(beyond, reward + absorbing.worth, reward)
+        terminated, absorbed = terminated | beyond, (valid & beyond).sum(dtype=jnp.float32)
 
     def total(x: Array) -> Array:
         return jnp.where(valid, x, 0.0).sum()
 
     records = Batch(
-        scales.standardized(flat.obs), scales.to_unit(flat.action), outcome.reward - pessimism * outcome.uncertainty,
-        scales.standardized(outcome.next_obs), outcome.terminated.astype(jnp.float32),
+        scales.standardized(flat.obs), scales.to_unit(flat.action), reward,
+        scales.standardized(outcome.next_obs), terminated.astype(jnp.float32),
     )  # fmt: skip
     info = RolloutInfo(
         total(jnp.ones(valid.shape)), total(outcome.reward), total(outcome.uncertainty),
-        total(outcome.terminated.astype(jnp.float32)), flat.cut.sum(dtype=jnp.float32),
+        total(outcome.terminated.astype(jnp.float32)), absorbed, flat.cut.sum(dtype=jnp.float32),
     )  # fmt: skip
     return records, valid, info
 

@@ -4,6 +4,7 @@ The settings' defaults are those of Stable-Baselines3's SAC.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -78,7 +79,10 @@ def init(obs_dims: int, action_dims: int, config: SACConfig, *, key: PRNGKeyArra
     )  # fmt: skip
 
 
-def step(state: SACState, batch: Batch, config: SACConfig, *, key: PRNGKeyArray) -> tuple[SACState, SACInfo]:
+def step(
+    state: SACState, batch: Batch, config: SACConfig, *, key: PRNGKeyArray,
+    more_loss: Callable[[Critics], Array] | None = None,
+) -> tuple[SACState, SACInfo]:  # fmt: skip
     """One update of the temperature, the critics, the actor and the target critics, in this order.
 
         y = r + discount (1 - terminated) (min_i Qt_i(s', a') - alpha log pi(a' | s')),   a' ~ pi(. | s')
@@ -88,7 +92,7 @@ def step(state: SACState, batch: Batch, config: SACConfig, *, key: PRNGKeyArray)
         Qt <- (1 - tau) Qt + tau Q
 
     The critics and the actor take alpha as it was before the update. Nothing raises inside: an update with a loss or
-    gradient that is not finite is reported and changes nothing.
+    gradient that is not finite is reported and changes nothing. `more_loss` of the critics is added to J_Q.
 
     Source: Haarnoja et al. 2018, arXiv 1812.05905, equations 5 to 9 and 17 to 18; N critics as in Chen et al. 2021,
     arXiv 2101.05982, without its subsets.
@@ -102,13 +106,14 @@ def step(state: SACState, batch: Batch, config: SACConfig, *, key: PRNGKeyArray)
     future = apply_critics(state.target, batch.next_obs, next_action).min(0) - alpha * next_log_prob
     target = batch.reward + config.discount * (1 - batch.terminated) * future
 
-    def critic_loss(critics: Critics) -> tuple[Array, Array]:
+    def critic_loss(critics: Critics) -> tuple[Array, tuple[Array, Array]]:
         values = apply_critics(critics, batch.obs, batch.action)
-        return 0.5 * jnp.square(values - target[None]).mean(-1).sum(), values.mean()
+        loss = 0.5 * jnp.square(values - target[None]).mean(-1).sum()
+        return loss if more_loss is None else loss + more_loss(critics), (loss, values.mean())
 
-    (loss, value), gradient = jax.value_and_grad(critic_loss, has_aux=True)(state.critics)
+    (whole, (loss, value)), gradient = jax.value_and_grad(critic_loss, has_aux=True)(state.critics)
     update = partial(adam_step, rate=jnp.float32(config.learning_rate))
-    critics_finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
+    critics_finite = jnp.isfinite(whole) & jnp.isfinite(optax.tree.norm(gradient))
     critics, critics_optimizer = update(
         state.critics, state.critics_optimizer, gradient, decay=_no_decay(gradient), do=critics_finite
     )

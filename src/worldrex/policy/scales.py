@@ -22,6 +22,10 @@ class Scales(NamedTuple):
         """What the networks see of these observations."""
         return (obs - self.obs_mean[None]) / self.obs_std[None]
 
+    def unstandardized(self, obs: Float[Any, "batch obs"]) -> Float[Any, "batch obs"]:
+        """Observations in the data's own units, of what the networks see."""
+        return obs * self.obs_std[None] + self.obs_mean[None]
+
     def to_unit(self, action: Float[Any, "batch act"]) -> Float[Any, "batch act"]:
         """Actions in [-1, 1]."""
         return 2 * (action - self.low[None]) / (self.high - self.low)[None] - 1

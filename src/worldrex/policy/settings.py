@@ -17,8 +17,13 @@ class MOPOConfig(SACConfig):
     pessimism: float = 1.0
     """What a unit of uncertainty costs, in units of the reward."""
     uncertainty: UncertaintyName = "aleatoric"
-    """How far the model does not know: the largest noise an elite expects, the elites' disagreement, or the largest distance
-    of two of them."""
+    """What the model does not know: by its noise, its elites, the log's behaviors, or the critics (MOBILE)."""
+    absorb_beyond: float | None = None
+    """Quantile of the uncertainty on the log beyond which a rollout falls into an absorbing state (MOReL); none if not given."""
+    absorb_reward: float | None = None
+    """Reward of each step there; the least in the log if not given."""
+    conservatism: float = 0.0
+    """Weight of what the critics hold of the policy's actions in rollouts less what they hold of logged ones (COMBO)."""
     horizon: int = 5
     """Steps of a rollout in the model, from a logged observation on."""
     rollouts: int = 1000
@@ -37,6 +42,11 @@ class MOPOConfig(SACConfig):
     """Greatest action of the same."""
     seed: int = 0
     """Seed of the first weights, the rollouts and the batches."""
+
+    @property
+    def logged(self) -> int:
+        """Records of each batch that come from the log."""
+        return round(self.real_ratio * self.batch)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def require_learnable(config: SACConfig) -> None:
     for name in ("learning_rate", "temperature"):
         if not 0 < given[name] < float("inf"):
             raise PolicyError(f"{name} is {given[name]}; learning needs a positive, finite one.")
-    for name in ("pessimism", "margin"):
+    for name in ("pessimism", "margin", "conservatism"):
         if not 0 <= given.get(name, 0) < float("inf"):
             raise PolicyError(f"{name} is {given[name]}; give a finite number of 0 (none) or more.")
     if not config.hidden or any(width < 1 for width in config.hidden):
@@ -80,5 +90,32 @@ def require_learnable(config: SACConfig) -> None:
         raise PolicyError(
             f"uncertainty is {given['uncertainty']!r}; choose one of {', '.join(get_args(UncertaintyName))}."
         )
+    if isinstance(config, MOPOConfig):
+        _require_of_family(config)
     if config.target_entropy is not None and not abs(config.target_entropy) < float("inf"):
         raise PolicyError(f"target_entropy is {config.target_entropy}; give a finite number, or none.")
+
+
+def _require_of_family(config: MOPOConfig) -> None:
+    if config.conservatism and not 0 < config.logged < config.batch:
+        raise PolicyError(
+            f"conservatism compares rollouts with the log, and of a batch of {config.batch} {config.logged} records come from "
+            f"the log at real_ratio {config.real_ratio:g}: give a real_ratio that leaves some of both."
+        )
+    if config.absorb_beyond is None:
+        if config.absorb_reward is not None:
+            raise PolicyError(
+                f"absorb_reward is {config.absorb_reward}, and no step leads to an absorbing state: give absorb_beyond."
+            )
+        return
+    if not 0 <= config.absorb_beyond <= 1:
+        raise PolicyError(f"absorb_beyond is {config.absorb_beyond}; it is a quantile from 0 to 1.")
+    if config.uncertainty == "bellman":
+        raise PolicyError(
+            "absorb_beyond is a quantile of the uncertainty on the log, and bellman changes with the critics: choose "
+            "another uncertainty."
+        )
+    if config.discount == 1:
+        raise PolicyError("discount is 1; an absorbing state needs one below 1, or being there has no finite worth.")
+    if config.absorb_reward is not None and not abs(config.absorb_reward) < float("inf"):
+        raise PolicyError(f"absorb_reward is {config.absorb_reward}; give a finite number, or none.")

@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-UncertaintyName = Literal["aleatoric", "disagreement", "pairwise"]
+UncertaintyName = Literal["aleatoric", "disagreement", "pairwise", "behavior_spread", "bellman"]
 
 Means = Float[Array, "elite batch output"]
 Stds = Float[Array, "elite batch output"]
@@ -30,7 +30,10 @@ def pairwise(means: Means, stds: Stds) -> Float[Array, " batch"]:
     return jnp.linalg.norm(means[:, None] - means[None], axis=-1).max((0, 1))
 
 
-MEASURES: dict[UncertaintyName, Callable[[Means, Stds], Float[Array, " batch"]]] = {
+MEASURES: dict[str, Callable[[Means, Stds], Float[Array, " batch"]]] = {
     "aleatoric": aleatoric, "disagreement": disagreement, "pairwise": pairwise,
 }  # fmt: skip
-"""Of outputs (next_obs, reward) that each are in units of their standard deviation in the log."""
+"""Of outputs (next_obs, reward) that each are in units of their standard deviation in the log.
+
+`behavior_spread` needs the log and `bellman` the critics: they have files of their own.
+"""

@@ -51,6 +51,10 @@ class _Inside:
         action_high: tuple[float, ...] | None = None,
     ) -> None:  # fmt: skip
         require_learnable(MOPOConfig(pessimism=pessimism, uncertainty=uncertainty, margin=margin))
+        if uncertainty == "bellman":
+            raise PolicyError(
+                "uncertainty bellman is of the critics that learn a policy, and a world has none: choose another."
+            )
         if starts not in ("first", "any"):
             raise PolicyError(f"starts is {starts!r}; choose 'first' (of each logged episode) or 'any' (logged state).")
         if episode_steps is not None and episode_steps < 1:

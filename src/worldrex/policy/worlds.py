@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, PRNGKeyArray
 
 from worldrex.data import Transitions
-from worldrex.dynamics import Features, WorldModel, rule_of
+from worldrex.dynamics import Features, Prediction, WorldModel, rule_of
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.features import TURN, short_way
 from worldrex.dynamics.normalizer import Normalizer
+from worldrex.policy.behavior_spread import Spread, spread_of
 from worldrex.policy.errors import PolicyError
 from worldrex.policy.uncertainties import MEASURES, UncertaintyName
 
@@ -62,6 +63,8 @@ class EnsembleWorld(NamedTuple):
     """Least next_obs and reward."""
     high: Float[Array | np.ndarray, " output"]
     terms: Terms
+    spread: Spread | None = None
+    """What `behavior_spread` measures."""
 
     def step(self, obs: Float[Array, "batch obs"], action: Float[Array, "batch act"], *, key: PRNGKeyArray) -> Outcome:
         """One step from each observation."""
@@ -77,20 +80,7 @@ class EnsembleWorld(NamedTuple):
     ) -> Outcome:  # fmt: skip
         """One step from each observation, drawn from that elite; the uncertainty and a learned end are of all of them."""
         _, for_noise, for_stop = jax.random.split(key, 3)
-        elites = self.networks.mean[0].shape[0]
-        model = WorldModel(
-            self.networks,
-            self.normalizer,
-            np.arange(elites),
-            obs.shape[-1],
-            (),
-            {},
-            self.terms.features,
-            self.terms.termination,
-        )
-        told = model.predict(obs, action)
-        means = jnp.concatenate([told.member_next_obs, told.member_reward[..., None]], -1)
-        stds = jnp.concatenate([told.member_next_obs_std, told.member_reward_std[..., None]], -1)
+        told, means, stds = self._told(obs, action)
         record = jnp.arange(obs.shape[0])
         drawn = means[elite, record] + stds[elite, record] * jax.random.normal(for_noise, means.shape[1:])
         bounded = jnp.where(
@@ -103,10 +93,31 @@ class EnsembleWorld(NamedTuple):
             terminated = jax.random.uniform(for_stop, record.shape) < told.terminated
         else:
             terminated = jnp.zeros(record.shape, bool)
+        return Outcome(bounded[:, :-1], bounded[:, -1], self._measure(obs, action, means, stds), terminated)
+
+    def uncertainty(
+        self, obs: Float[Array | np.ndarray, "batch obs"], action: Float[Array | np.ndarray, "batch act"]
+    ) -> Float[Array, " batch"]:
+        """That of a step from each observation."""
+        obs, action = jnp.asarray(obs), jnp.asarray(action)
+        return self._measure(obs, action, *self._told(obs, action)[1:])
+
+    def _told(self, obs: Array, action: Array) -> tuple[Prediction, Array, Array]:
+        """The prediction, and of each elite the mean and deviation of next_obs and reward."""
+        elites = np.arange(self.networks.mean[0].shape[0])
+        seen = self.terms.features, self.terms.termination
+        told = WorldModel(self.networks, self.normalizer, elites, obs.shape[-1], (), {}, *seen).predict(obs, action)
+        means = jnp.concatenate([told.member_next_obs, told.member_reward[..., None]], -1)
+        stds = jnp.concatenate([told.member_next_obs_std, told.member_reward_std[..., None]], -1)
+        return told, means, stds
+
+    def _measure(self, obs: Array, action: Array, means: Array, stds: Array) -> Float[Array, " batch"]:
+        if self.spread is not None:
+            return self.spread.measure(self.terms.features, self.normalizer, obs, action)
+        if self.terms.uncertainty == "bellman":
+            return jnp.zeros(obs.shape[0])  # it is the critics' to say
         scale = self.normalizer.output_std[None, None]
-        return Outcome(
-            bounded[:, :-1], bounded[:, -1], MEASURES[self.terms.uncertainty](means / scale, stds / scale), terminated
-        )
+        return MEASURES[self.terms.uncertainty](means / scale, stds / scale)
 
     def _wrapped(self, drawn: Float[Array, "batch output"]) -> Float[Array, "batch output"]:
         """Angles that went beyond their turn, within it again; one without bounds stays as it is."""
@@ -126,12 +137,17 @@ def world_of(
 
     An angle that the log has within one turn is bounded by that turn, [-pi, pi) or [0, 2 pi); another one is not.
 
-    **Raises:** `PolicyError` for a model that sees a history, or a log of other widths.
+    **Raises:** `PolicyError` for a model that sees a history, a log of other widths, or the uncertainty `behavior_spread`
+    without a log of several behaviors.
     """
     if model.features.history > 1:
         raise PolicyError(
             f"the model sees {model.features.history} steps, and a policy is learned in a model of one step: fit one with "
             "--features.history 1 (--history 1 of `worldrex fit`)."
+        )
+    if data is None and uncertainty == "behavior_spread":
+        raise PolicyError(
+            "uncertainty behavior_spread is measured on the log: give the logs that the model was fitted on."
         )
     if data is None:
         low, high = (np.full(model.obs_dims + 1, end) for end in (-np.inf, np.inf))
@@ -142,6 +158,7 @@ def world_of(
         jax.tree.map(jnp.asarray, model.normalizer),
         jnp.asarray(low, jnp.float32), jnp.asarray(high, jnp.float32),
         Terms(model.features, model.termination, uncertainty),
+        spread_of(model, data) if data is not None and uncertainty == "behavior_spread" else None,
     )  # fmt: skip
 
 
