@@ -135,12 +135,16 @@ def test_the_buffer_holds_what_happened_and_nothing_else(steps: int, learners: l
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_one_does_not():
-    same, again, other = (
-        leaves(learn_online(nudges()[0], replace(CONFIG, steps=150, seed=seed))) for seed in (1, 1, 2)
-    )
-    for x, y in zip(same, again, strict=True):
+    found, first = [], []
+    for seed in (1, 1, 2):
+        envs, taken = nudges()
+        found.append(leaves(learn_online(envs, replace(CONFIG, steps=150, seed=seed))))
+        first.append(taken[0])
+    for x, y in zip(*found[:2], strict=True):
         np.testing.assert_array_equal(x, y)
-    assert any((x != y).any() for x, y in zip(same, other, strict=True))
+    assert any((x != y).any() for x, y in zip(*found[1:], strict=True))
+    assert first[0].obs[0] == first[1].obs[0] != first[2].obs[0]
+    assert first[0].action[0] == first[1].action[0] != first[2].action[0]
 
 
 def test_random_actions_first_and_then_draws_of_the_policy_as_it_is_now():

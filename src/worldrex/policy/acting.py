@@ -68,9 +68,9 @@ def advance(
     """
     for_updates, for_action, key = jax.random.split(learner.key, 3)
     seen = scales.standardized(happened.obs)
-    ends = jnp.asarray(happened.terminated, jnp.float32)
-    records = Batch(learner.obs, learner.action, happened.reward, seen, ends)
-    buffer = replay.add(learner.replay, records, happened.valid)
+    reward, ends, valid = map(jnp.asarray, (happened.reward, happened.terminated, happened.valid))
+    records = Batch(learner.obs, learner.action, reward, seen, ends.astype(jnp.float32))
+    buffer = replay.add(learner.replay, records, valid)
 
     def update(number: Array, carry: tuple[SACState, SACInfo]) -> tuple[SACState, SACInfo]:
         state, sums = carry
