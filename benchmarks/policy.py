@@ -5,7 +5,8 @@
 Logs the built-in task, fits ERM's model and one at penalty weight 300 (2 x 64, batch 1,024, as `worldrex run` does; kept in
 --models and not fitted again), and learns a policy for each model, pessimism and seed as one program. The simulator stands
 beside them as a world that is not uncertain of anything: the task's own equations, here in JAX. Each policy then acts,
-deterministically, in --episodes episodes of the real environment (Gymnasium). Prints a Markdown table: interquartile mean over
+deterministically, in --episodes episodes of the real environment (Gymnasium). With --fit-each the seeds share nothing: each has
+a log, fits and policies of its own (fits that benchmarks/policy_evaluation.py kept are taken: --models). Prints a Markdown table: interquartile mean over
 the seeds [95 % interval] of the mean return, and of what the world that it was learned in promises.
 """
 
@@ -62,14 +63,18 @@ def main() -> None:
     parser.add_argument("--conservatism", type=float, default=0.0)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--without-references", action="store_true", help="the two models' rows only")
+    parser.add_argument("--fit-each", action="store_true", help="each seed: a log, fits and policies of its own")
     arguments = parser.parse_args()
-    task, data = tasks.task(TASK), logged(arguments.models)
-    models = [fitted(data, weight, arguments.models) for weight in MODELS.values()]
+    task = tasks.task(TASK)
     config = MOPOConfig(
         hidden=tuple(arguments.hidden), steps=arguments.steps, horizon=arguments.horizon,
         rollouts=5000 // arguments.horizon, uncertainty=arguments.uncertainty, real_ratio=arguments.real_ratio,
         absorb_beyond=arguments.absorb_beyond, absorb_reward=arguments.absorb_reward, conservatism=arguments.conservatism,
     )  # fmt: skip
+    if arguments.fit_each:
+        return fit_each(arguments, task, config)
+    data = logged(arguments.models)
+    models = [fitted(data, weight, arguments.models) for weight in MODELS.values()]
     print("| learned in | pessimism | return in reality | promised | seconds |\n|---|---|---|---|---|")
     runs = [PolicyRun(p, s, m) for m in range(len(models)) for p in arguments.pessimism for s in arguments.seeds]
     started = time.perf_counter()
@@ -101,19 +106,37 @@ def main() -> None:
     print(f"\ncompiling: {found.compile_seconds:.0f} and {best.compile_seconds:.0f} s; {config}")
 
 
-def logged(folder: Path) -> worldrex.Transitions:
-    path = folder / "logged.parquet"
+def fit_each(arguments: argparse.Namespace, task: tasks.Task, config: MOPOConfig) -> None:
+    """A row for each model kind: over seeds that share nothing, from the log on."""
+    real: dict[str, list[float]] = {name: [] for name in MODELS}
+    promised: dict[str, list[float]] = {name: [] for name in MODELS}
+    for seed in arguments.seeds:
+        data = logged(arguments.models, seed)
+        models = [fitted(data, weight, arguments.models, seed) for weight in MODELS.values()]
+        runs = [PolicyRun(arguments.pessimism[0], seed, number) for number in range(len(models))]
+        found = optimize_runs(models, data, runs, config)
+        for number, name in enumerate(MODELS):
+            real[name].append(returns_of(found.policies[number], task, arguments.episodes, seed))
+            promised[name].append(float(found.progress.model_return[number]))
+            print(f"seed {seed}, {name}: {real[name][-1]:.1f}, promised {promised[name][-1]:.1f}", flush=True)
+    print("\n| learned in | return in reality | promised |\n|---|---|---|")
+    for name in MODELS:
+        print(f"| {name} | {spread(real[name])} | {spread(promised[name])} |")
+
+
+def logged(folder: Path, seed: int = 0) -> worldrex.Transitions:
+    path = folder / ("logged.parquet" if seed == 0 else f"logged-{seed}.parquet")
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        worldrex.collect(worldrex.CollectConfig(task=TASK)).save(path)
+        worldrex.collect(worldrex.CollectConfig(task=TASK, seed=seed)).save(path)
     return worldrex.load(path)
 
 
-def fitted(data: worldrex.Transitions, weight: float, folder: Path) -> worldrex.WorldModel:
-    path = folder / f"weight-{weight:g}"
+def fitted(data: worldrex.Transitions, weight: float, folder: Path, seed: int = 0) -> worldrex.WorldModel:
+    path = folder / f"seed-{seed}-weight-{weight:g}"
     if not path.exists():
         started = time.perf_counter()
-        worldrex.fit(data, worldrex.FitConfig(hidden=(64, 64), batch=1024, weight=weight)).save(path)
+        worldrex.fit(data, worldrex.FitConfig(hidden=(64, 64), batch=1024, weight=weight, seed=seed)).save(path)
         write_json(path / "seconds.json", time.perf_counter() - started)
     return worldrex.load_model(path)
 
