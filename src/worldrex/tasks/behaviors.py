@@ -124,15 +124,15 @@ def _operators(
 
 
 def _walkers(name: str, direction: tuple[float, ...]) -> tuple[tuple[Behavior, ...], tuple[Behavior, ...]]:
-    skills = tuple(Learned(f"{name}-{steps}") for steps in (60_000, 80_000, 100_000, 120_000))
+    skills = tuple(Learned(f"{name}-{steps}") for steps in (30_000, 40_000, 50_000, 60_000))
     idle = Idle(len(direction))
     return _operators(skills, unlogged=skills[-1], idle=idle, direction=direction, noise=0.1, random=0.4)
 
 
 HALF = 0.5**0.5
 REACHER_LOGGED, REACHER_UNLOGGED = _operators(
-    tuple(Reach(kp=kp, kd=0.05) for kp in (1.0, 1.5, 2.0, 2.5)),
-    unlogged=Reach(kp=1.5, kd=0.05), idle=Idle(2), direction=(HALF, HALF), noise=0.06, random=0.2,
+    tuple(Reach(kp=kp, kd=0.05) for kp in (2.0, 4.0, 6.0, 8.0)),
+    unlogged=Reach(kp=4.0, kd=0.05), idle=Idle(2), direction=(HALF, HALF), noise=0.06, random=0.2,
 )  # fmt: skip
 HOPPER_LOGGED, HOPPER_UNLOGGED = _walkers("hopper", (HALF, HALF, 0.0))
 HALFCHEETAH_LOGGED, HALFCHEETAH_UNLOGGED = _walkers("halfcheetah", (HALF, 0.0, 0.0, HALF, 0.0, 0.0))

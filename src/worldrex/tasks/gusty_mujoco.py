@@ -55,6 +55,11 @@ class GustyMujoco(Gusty):
         data.xfrc_applied[self.body] = 0
         return step
 
+    def render(self) -> Any:
+        """A picture of the state as it is, also where it was recalled."""
+        mujoco.mj_kinematics(self.mujoco.model, self.mujoco.data)  # pyright: ignore[reportAttributeAccessIssue]
+        return super().render()
+
 
 class GustyReacher(GustyMujoco):
     """Reacher-v5 under a gust that twists the fingertip: a torque about the vertical, which turns both joints alike.
@@ -104,13 +109,15 @@ class GustyWalker(GustyMujoco):
 @contextmanager
 def _undeprecated() -> Iterator[None]:
     """Silence what MuJoCo says of Gymnasium's half_cheetah.xml on stderr: its user can do nothing about it."""
-    before = mujoco.get_mju_user_warning()
+    # pyright sees nothing of MuJoCo's compiled part.
+    before = mujoco.get_mju_user_warning()  # pyright: ignore[reportAttributeAccessIssue]
+    set_callback = mujoco.set_mju_user_warning  # pyright: ignore[reportAttributeAccessIssue]
     say = before or (lambda message: warnings.warn(message, stacklevel=2))
-    mujoco.set_mju_user_warning(lambda message: None if "'settotalmass' is deprecated" in message else say(message))
+    set_callback(lambda message: None if "'settotalmass' is deprecated" in message else say(message))
     try:
         yield
     finally:
-        mujoco.set_mju_user_warning(before)
+        set_callback(before)
 
 
 def gusty_reacher(*, strength: float = 0.3, correlation: float = 0.0, render_mode: str | None = None) -> GustyReacher:
@@ -123,7 +130,7 @@ def gusty_reacher(*, strength: float = 0.3, correlation: float = 0.0, render_mod
     """
     twist = 200 / math.sqrt(2)  # an action of 1 is 200 N m
     return GustyReacher(
-        ReacherEnv(render_mode=render_mode), body="fingertip", wrench=(0, 0, 0, 0, 0, twist), strength=strength,
+        ReacherEnv(render_mode=render_mode), body="fingertip", wrench=(0.0, 0.0, 0.0, 0.0, 0.0, twist), strength=strength,
         correlation=correlation,
     )  # fmt: skip
 
@@ -137,7 +144,7 @@ def gusty_hopper(*, strength: float = 0.5, correlation: float = 0.0, render_mode
         render_mode: as in Hopper-v5.
     """
     return GustyWalker(
-        HopperEnv(render_mode=render_mode), body="torso", wrench=(400, 0, 0, 0, 0, 0), strength=strength,
+        HopperEnv(render_mode=render_mode), body="torso", wrench=(400.0, 0.0, 0.0, 0.0, 0.0, 0.0), strength=strength,
         correlation=correlation,
     )  # fmt: skip
 
@@ -155,6 +162,6 @@ def gusty_halfcheetah(
     with _undeprecated():
         inner = HalfCheetahEnv(render_mode=render_mode)
     return GustyWalker(
-        inner, body="torso", wrench=(700, 0, 0, 0, 0, 0), strength=strength,
+        inner, body="torso", wrench=(700.0, 0.0, 0.0, 0.0, 0.0, 0.0), strength=strength,
         correlation=correlation,
     )  # fmt: skip
