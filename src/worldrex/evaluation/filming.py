@@ -1,6 +1,7 @@
 """A GIF of an episode in reality and, beside it, of the model's rollout from the same start."""
 
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
@@ -74,11 +75,14 @@ def require_filmable(reality: Reality, path: Path, *, with_model: bool) -> None:
     env.close()
     # No window is opened, so that none need be possible.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    if sys.platform == "linux":
+        os.environ.setdefault("MUJOCO_GL", "egl")
     env = reality.make(render_mode="rgb_array")
     try:
         env.reset(seed=0)
         env.render()
-    except gymnasium.error.DependencyNotInstalled as error:
+    except (gymnasium.error.DependencyNotInstalled, ImportError, AttributeError, RuntimeError) as error:
+        # The last three are MuJoCo's, where it finds no OpenGL.
         raise EvaluationError(f"{reality.name} cannot be drawn: {error}. {INSTALL}") from error
     finally:
         env.close()
