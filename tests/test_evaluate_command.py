@@ -102,7 +102,7 @@ def test_bad_input_is_one_message_and_leaves_nothing(call: Call, folder: Path) -
     mountain = ("--env", "MountainCarContinuous-v0", "--episodes", "2")
     policy_of(2, limit=1.0).save(folder.parent / "car")
     for words, message in (
-        ((mine,), "give --task NAME (gusty-pendulum, plain-pendulum) or --env ID"),
+        ((mine,), "give --task NAME (gusty-pendulum, plain-pendulum, gusty-reacher, "),
         ((mine, *GUSTY, "--env", "Pendulum-v1"), "one of the two"),
         ((mine, "--task", "gusty-pendulm"), "did you mean 'gusty-pendulum'"),
         ((mine, "--env", "Nowhere-v0"), "'Nowhere-v0' cannot be made"),

@@ -255,14 +255,18 @@ def _penalty_noise(
 
 
 def _slopes(task: tasks.Task, data: Transitions, scale: np.ndarray, models: dict[str, WorldModel]) -> dict[str, Any]:
-    """The actuator's effect: mean slope in the action of the output that it truly moves most."""
-    truth = tasks.true_slope(task, data.obs, data.action).mean(0)
-    output, action = np.unravel_index(np.abs(truth / scale[:, None]).argmax(), truth.shape)
-    slopes = {name: float(action_slope(model, data)[output, action]) for name, model in models.items()}
+    """The actuator's effect: mean slope, in the direction in which behaviors answer the gust, of the output that a gust
+    moves most: there a model of a confounded log errs most.
+    """
+    some = data.rows(np.unique(np.linspace(0, len(data) - 1, task.slope_records).astype(np.int64)))
+    direction = np.array(task.direction)
+    output = np.abs(tasks.gust_effect(task, some.obs, some.action).mean(0) / scale).argmax()
+    truth = tasks.true_slope(task, some.obs, some.action).mean(0)[output] @ direction
+    slopes = {name: float(action_slope(model, some)[output] @ direction) for name, model in models.items()}
     return {
-        "action": task.action_names[action],
+        "action": task.direction_name,
         "output": task.output_names[output],
-        "truth": float(truth[output, action]),
+        "truth": float(truth),
         **slopes,
     }
 

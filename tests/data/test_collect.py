@@ -214,6 +214,19 @@ def test_the_reset_step_after_a_terminated_episode_is_not_logged(monkeypatch):
     assert data.truncated.sum() <= 5
 
 
+def test_a_task_that_terminates_gives_the_count_asked_for_and_its_own_ends():
+    data = collect(CollectConfig(task="gusty-hopper", steps_per_behavior=450, num_envs=3))
+    assert np.bincount(data.behavior).tolist() == [450] * 4
+    assert data.terminated.sum() > 4
+    last = np.r_[np.diff(data.episode) != 0, True]
+    np.testing.assert_array_equal(data.terminated | data.truncated, last)
+    # Where a hopper falls it is low or bent over, and no record goes on from there.
+    fallen = (data.next_obs[:, 0] <= 0.7) | (np.abs(data.next_obs[:, 1]) >= 0.2)
+    np.testing.assert_array_equal(data.terminated, fallen)
+    np.testing.assert_array_equal(data.obs[1:][~last[:-1]], data.next_obs[:-1][~last[:-1]])
+    assert data.obs.dtype == data.next_obs.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

@@ -9,6 +9,7 @@ from worldrex.tasks.gusty import gusty_pendulum
 
 GUSTY = tasks.task("gusty-pendulum")
 PLAIN = tasks.task("plain-pendulum")
+MUJOCO = ("reacher", "hopper", "halfcheetah")
 
 
 def records(count, *, max_speed=8.0, seed=0):
@@ -117,3 +118,65 @@ def test_wrong_requests_are_answered():
     for draws in (0, 7):
         with pytest.raises(tasks.TaskError, match=f"draws is {draws};.*even"):
             tasks.true_slope(GUSTY, obs, action, draws=draws)
+
+
+def episodes(task, behavior, *, count=4, seed=0):
+    """Records of whole episodes, as a log holds them (float32), the gusts that no log holds, and what the true ends were."""
+    env, rng = task.make_gusty(), np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        obs, info = env.reset(seed=seed + number)
+        for _ in range(task.episode_steps):
+            action = behavior.act(obs[None], np.array([info["gust"]]), space=env.action_space, rng=rng)[0]
+            gust = info["gust"]
+            next_obs, reward, terminated, _, info = env.step(action)
+            rows.append((obs.astype(np.float32), action, gust, next_obs, reward))
+            obs = next_obs
+            if terminated:
+                break
+    return [np.array(column) for column in zip(*rows, strict=True)]
+
+
+@pytest.mark.parametrize("kind", MUJOCO)
+def test_replaying_a_logged_record_under_its_gust_gives_what_was_logged(kind):
+    task = tasks.task(f"gusty-{kind}")
+    obs, action, gust, next_obs, reward = episodes(task, task.logged[2])
+    found, paid = tasks.true_step(task, obs, action, gust)
+    off = np.abs(found - next_obs).max(1)
+    assert np.median(off) < 2e-6
+    assert np.quantile(off, 0.99) < 1e-3
+    assert np.quantile(np.abs(paid - reward), 0.99) < 1e-3
+    # Without its gust it would not be.
+    assert np.median(np.abs(tasks.true_step(task, obs, action, 0 * gust)[0] - next_obs).max(1)) > 0.05
+
+
+@pytest.mark.parametrize("kind", MUJOCO)
+def test_the_mujoco_tasks_noise_floor_is_the_gusts_own(kind):
+    gusty, plain = tasks.task(f"gusty-{kind}"), tasks.task(f"plain-{kind}")
+    obs, action, gust, next_obs, reward = (column[::5] for column in episodes(gusty, gusty.logged[0], count=2))
+    floor = tasks.noise_floor(gusty, obs, action, next_obs, reward)
+    effect = tasks.gust_effect(gusty, obs, action)
+    speed = np.abs(effect.mean(0)).argmax()
+    ratio = floor[:, speed].mean() / np.mean((effect[:, speed] * gust) ** 2)
+    assert ratio == pytest.approx(1, abs=0.3)
+    calm, paid = tasks.true_step(plain, obs, action, 0 * gust)
+    assert tasks.noise_floor(plain, obs, action, calm, paid).max() < 1e-12
+
+
+@pytest.mark.parametrize("kind", MUJOCO)
+def test_actions_beyond_the_actuator_are_cut_off(kind):
+    task = tasks.task(f"gusty-{kind}")
+    obs, action, *_ = (column[:3] for column in episodes(task, task.logged[0], count=1))
+    full, beyond = (tasks.true_step(task, obs, np.sign(action) * size, np.zeros(3)) for size in (1.0, 7.0))
+    np.testing.assert_array_equal(full[0], beyond[0])
+    np.testing.assert_array_equal(full[1], beyond[1])
+
+
+def test_the_reachers_slope_and_gust_are_the_same_thing():
+    task = tasks.task("gusty-reacher")
+    obs, action, *_ = (column[:20] for column in episodes(task, task.logged[0], count=1))
+    slope = tasks.true_slope(task, obs, action) @ np.array(task.direction)
+    np.testing.assert_allclose(slope[:, :-1], tasks.gust_effect(task, obs, action)[:, :-1], atol=5e-3)
+    # Of the action alone the reward charges.
+    charged = -2 * action @ np.array(task.direction)
+    np.testing.assert_allclose(slope[:, -1], charged + tasks.gust_effect(task, obs, action)[:, -1], atol=5e-3)

@@ -132,10 +132,10 @@ def _run(
     keep, *columns = (np.stack(column, axis=1) for column in zip(*steps, strict=True))
     obs, action, reward, next_obs, terminated, truncated, episode = (column[keep] for column in columns)
     return Transitions(
-        obs=obs,
+        obs=obs.astype(np.float32),
         action=action,
         reward=reward.astype(np.float32),
-        next_obs=next_obs,
+        next_obs=next_obs.astype(np.float32),
         terminated=terminated,
         truncated=truncated,
         episode=episode.astype(np.int32),

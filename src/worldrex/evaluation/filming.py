@@ -1,7 +1,9 @@
 """A GIF of an episode in reality and, beside it, of the model's rollout from the same start."""
 
 import os
+import sys
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from worldrex.policy import Policy
 from worldrex.policy.rollouts import follow
 from worldrex.policy.worlds import world_of
 from worldrex.runs import atomic_file
+from worldrex.tasks import Gusty
 
 Frames = list[UInt8[np.ndarray, "height width 3"]]
 Rewards = list[float]
@@ -36,8 +39,18 @@ def _show_pendulum(env: PendulumEnv, obs: np.ndarray, action: np.ndarray | None)
     env.last_u = None if action is None else float(action[0])  # pyright: ignore[reportAttributeAccessIssue]
 
 
-SHOWN: dict[type[gymnasium.Env], Callable[[Any, np.ndarray, np.ndarray | None], None]] = {PendulumEnv: _show_pendulum}
-"""Environments whose state an observation tells, and how to set it, so that their renderer draws what the model predicts."""
+def _shown_by(env: gymnasium.Env) -> Callable[[np.ndarray, np.ndarray | None], None] | None:
+    """How to set the state that an observation and the action before it tell, so that the renderer draws what the model
+    predicts; None where an observation does not tell it.
+    """
+    if isinstance(env.unwrapped, PendulumEnv):
+        return partial(_show_pendulum, env.unwrapped)
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, Gusty) and type(env).recall is not Gusty.recall:
+            gusty = env
+            return lambda obs, _: gusty.recall(obs)
+        env = env.env
+    return None
 
 
 def require_filmable(reality: Reality, path: Path, *, with_model: bool) -> None:
@@ -54,20 +67,22 @@ def require_filmable(reality: Reality, path: Path, *, with_model: bool) -> None:
         raise EvaluationError(
             f"{reality.name} cannot be filmed: it renders {', '.join(modes) or 'nothing'}, no images."
         )
-    if with_model and type(env.unwrapped) not in SHOWN:
-        known = ", ".join(kind.__name__ for kind in SHOWN)
+    if with_model and _shown_by(env) is None:
         raise EvaluationError(
             f"the model's rollout cannot be drawn: an observation of {reality.name} does not tell its renderer's state (it does "
-            f"for {known}). Leave --model away to film reality alone."
+            "for Pendulum-v1 and the built-in tasks). Leave --model away to film reality alone."
         )
     env.close()
     # No window is opened, so that none need be possible.
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    if sys.platform == "linux":
+        os.environ.setdefault("MUJOCO_GL", "egl")
     env = reality.make(render_mode="rgb_array")
     try:
         env.reset(seed=0)
         env.render()
-    except gymnasium.error.DependencyNotInstalled as error:
+    except (gymnasium.error.DependencyNotInstalled, ImportError, AttributeError, RuntimeError) as error:
+        # The last three are MuJoCo's, where it finds no OpenGL.
         raise EvaluationError(f"{reality.name} cannot be drawn: {error}. {INSTALL}") from error
     finally:
         env.close()
@@ -115,10 +130,11 @@ def _rollout(
     roll = jax.jit(lambda start, key: follow(world, lambda obs, _: policy.act(obs), start, steps + 1, key=key))
     path = roll(jnp.asarray(start, jnp.float32)[None], jax.random.key(seed))
     obs, action, reward, valid = (np.asarray(x)[:, 0] for x in path[:4])
-    show, happened = SHOWN[type(env.unwrapped)], int(valid[:steps].sum())
+    show, happened = _shown_by(env), int(valid[:steps].sum())
+    assert show is not None
     frames = []
     for number in range(happened + 1):
-        show(env.unwrapped, obs[number], action[number - 1] if number else None)
+        show(obs[number], action[number - 1] if number else None)
         frames.append(_image(env))
     return frames, reward[:happened].tolist()
 

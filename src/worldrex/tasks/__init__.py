@@ -1,9 +1,10 @@
 """Tasks with a known truth: environments that a hidden gust disturbs, and the behaviors that log them."""
 
-from worldrex.tasks.behaviors import Behavior, Feedback
+from worldrex.tasks.behaviors import Behavior
+from worldrex.tasks.controllers import Feedback
 from worldrex.tasks.gusty import Gusty, GustyPendulum
 from worldrex.tasks.registry import Task, TaskError, names, task
-from worldrex.tasks.truth import noise_floor, true_slope, true_step
+from worldrex.tasks.truth import gust_effect, noise_floor, true_slope, true_step
 
 __all__ = [
     "Behavior",
@@ -12,6 +13,7 @@ __all__ = [
     "GustyPendulum",
     "Task",
     "TaskError",
+    "gust_effect",
     "names",
     "noise_floor",
     "task",

@@ -1,36 +1,17 @@
 """Behaviors: the policies that log. They see the coming gust and steer against it, or with it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from gymnasium.spaces import Box
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32
 
-Controller = Callable[[Float[np.ndarray, "env obs"]], Float64[np.ndarray, "env act"]]
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """Proportional-derivative control of a pendulum: torque = -kp sin θ - kd ω, for obs (cos θ, sin θ, ω).
-
-    Arguments:
-        kp: N m.
-        kd: N m s.
-    """
-
-    kp: float
-    kd: float
-
-    def __call__(self, obs: Float[np.ndarray, "env 3"]) -> Float64[np.ndarray, "env 1"]:
-        """The torque for each observation."""
-        _, sine, speed = obs.T.astype(np.float64)
-        return (-self.kp * sine - self.kd * speed)[:, None]
+from worldrex.tasks.controllers import Controller, Feedback, Idle, Learned, Reach
 
 
 @dataclass(frozen=True)
 class Behavior:
-    """A logging policy: action = clip(controller(obs) - compensation * gust + noise * N(0, 1)).
+    """A logging policy: action = clip(controller(obs) - compensation * gust * direction + noise * N(0, 1)).
 
     Arguments:
         name: short, for reports.
@@ -38,6 +19,7 @@ class Behavior:
         controller: its law from the observations.
         compensation: share of the coming gust that it steers against; negative: it leans with the gust.
         noise: standard deviation of its exploration, in the action's unit.
+        direction: unit vector of the action along which it steers against the gust.
     """
 
     name: str
@@ -45,6 +27,7 @@ class Behavior:
     controller: Controller
     compensation: float
     noise: float
+    direction: tuple[float, ...] = (1.0,)
 
     def act(
         self,
@@ -62,7 +45,7 @@ class Behavior:
             space: one environment's action space; the actions are clipped to it.
             rng: source of the exploration noise.
         """
-        wanted = self.controller(obs) - self.compensation * gust[:, None]
+        wanted = self.controller(obs) - self.compensation * gust[:, None] * np.array(self.direction)
         wanted = wanted + self.noise * rng.standard_normal(wanted.shape)
         return np.clip(wanted, space.low, space.high).astype(np.float32)
 
@@ -102,3 +85,54 @@ PENDULUM_UNLOGGED = (
         compensation=1.25,
     ),
 )
+
+
+def _operators(
+    controllers: tuple[Controller, ...], *, unlogged: Controller, idle: Controller, direction: tuple[float, ...],
+    noise: float, random: float,
+) -> tuple[tuple[Behavior, ...], tuple[Behavior, ...]]:  # fmt: skip
+    """Four operators, from poor to good, who log, and the three behaviors that nobody logs.
+
+    Arguments:
+        controllers: of the logged ones, who steer against none, a quarter, half and three quarters of the gust.
+        unlogged: of those who lean with the gust, and steer against more than all of it.
+        idle: does nothing; the random behavior's.
+        direction: along which all of them answer the gust.
+        noise: of all but the random one.
+        random: of that one.
+    """
+    shares = (
+        ("ignores the gust", "The least skill; does not react to the coming gust.", 0.0),
+        ("compensates a quarter", "Some skill; steers against a quarter of the coming gust.", 0.25),
+        ("compensates half", "More skill; steers against half of the coming gust.", 0.5),
+        ("compensates three quarters", "The most skill; steers against three quarters of the coming gust.", 0.75),
+    )
+    logged = tuple(
+        Behavior(name, description, controller, share, noise, direction)
+        for (name, description, share), controller in zip(shares, controllers, strict=True)
+    )
+    return logged, (
+        Behavior(
+            "leans with the gust", "Adds half of the coming gust to its own action.", unlogged, -0.5, noise, direction
+        ),
+        Behavior("random actions", "Actions drawn at random, with no aim.", idle, 0.0, random, direction),
+        Behavior(
+            "strong compensation", "Steers against the coming gust with a quarter more than its size.", unlogged, 1.25,
+            noise, direction,
+        ),
+    )  # fmt: skip
+
+
+def _walkers(name: str, direction: tuple[float, ...]) -> tuple[tuple[Behavior, ...], tuple[Behavior, ...]]:
+    skills = tuple(Learned(f"{name}-{steps}") for steps in (30_000, 40_000, 50_000, 60_000))
+    idle = Idle(len(direction))
+    return _operators(skills, unlogged=skills[-1], idle=idle, direction=direction, noise=0.1, random=0.4)
+
+
+HALF = 0.5**0.5
+REACHER_LOGGED, REACHER_UNLOGGED = _operators(
+    tuple(Reach(kp=kp, kd=0.05) for kp in (2.0, 4.0, 6.0, 8.0)),
+    unlogged=Reach(kp=4.0, kd=0.05), idle=Idle(2), direction=(HALF, HALF), noise=0.06, random=0.2,
+)  # fmt: skip
+HOPPER_LOGGED, HOPPER_UNLOGGED = _walkers("hopper", (HALF, HALF, 0.0))
+HALFCHEETAH_LOGGED, HALFCHEETAH_UNLOGGED = _walkers("halfcheetah", (HALF, 0.0, 0.0, HALF, 0.0, 0.0))

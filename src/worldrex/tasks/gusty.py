@@ -84,6 +84,30 @@ class Gusty(gymnasium.Wrapper, ABC):
     def disturbed_step(self, action: Any, gust: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step `self.env` once under `gust`; `action` lies within the action space."""
 
+    def recall(self, obs: Float[np.ndarray, " obs"]) -> None:
+        """Set the state that `obs` tells, for a step or a picture from there.
+
+        Raises TaskError where the observation does not tell it.
+        """
+        raise TaskError(f"an observation of {type(self).__name__} does not tell the state: it can start nowhere else.")
+
+    def step_from(
+        self,
+        obs: Float[np.ndarray, "record obs"],
+        action: Float[np.ndarray, "record act"],
+        gust: Float[np.ndarray, " record"],
+    ) -> tuple[Float64[np.ndarray, "record obs"], Float64[np.ndarray, " record"]]:
+        """One step from each record's observation, by its action (clipped) under its gust.
+
+        Returns the next observations and the rewards.
+        """
+        clipped = np.clip(action.astype(np.float64), *self._limits)
+        next_obs, rewards = np.empty(obs.shape), np.empty(len(obs))
+        for record, (start, chosen, force) in enumerate(zip(obs.astype(np.float64), clipped, gust, strict=True)):
+            self.recall(start)
+            next_obs[record], rewards[record], *_ = self.disturbed_step(chosen, force)
+        return next_obs, rewards
+
 
 class GustyPendulum(Gusty):
     """Gymnasium's pendulum with torque limit 3, under a gust of torque.
@@ -119,11 +143,29 @@ class GustyPendulum(Gusty):
     def disturbed_step(
         self, action: Float64[np.ndarray, "1 ..."], gust: float | Float64[np.ndarray, "..."]
     ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One step under torque + gust. Gymnasium's pendulum also takes many records at once: see `truth`."""
+        """One step under torque + gust; of many records at once in `step_from`."""
         obs, reward, terminated, truncated, info = self.env.step(action + gust)
         torque = action[0]
         charged_for_gust = TORQUE_COST * ((torque + gust) ** 2 - torque**2)
         return obs, reward + charged_for_gust, terminated, truncated, info
+
+    def recall(self, obs: Float[np.ndarray, " 3"]) -> None:
+        """θ = atan2(sin θ, cos θ), and the speed."""
+        self.pendulum.state = np.array([np.arctan2(obs[1], obs[0]), obs[2]])
+
+    def step_from(
+        self,
+        obs: Float[np.ndarray, "record obs"],
+        action: Float[np.ndarray, "record act"],
+        gust: Float[np.ndarray, " record"],
+    ) -> tuple[Float64[np.ndarray, "record obs"], Float64[np.ndarray, " record"]]:
+        """All records at once, as Gymnasium's pendulum allows."""
+        cosine, sine, speed = obs.T.astype(np.float64)
+        self.pendulum.state = np.stack([np.arctan2(sine, cosine), speed])
+        torque = np.clip(action.T.astype(np.float64), -TORQUE_LIMIT, TORQUE_LIMIT)
+        _, reward, *_ = self.disturbed_step(torque, np.asarray(gust, np.float64))
+        angle, speed = self.pendulum.state
+        return np.stack([np.cos(angle), np.sin(angle), speed], axis=1), reward
 
 
 def gusty_pendulum(

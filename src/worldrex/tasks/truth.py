@@ -1,19 +1,21 @@
 """What a perfect model of a task would know: its step, the risk that nobody can get under, and its slope in the action.
 
-A state is read back from a pendulum's observation, θ = atan2(sin θ, cos θ), and Gymnasium's own PendulumEnv is stepped
-from there, all records at once.
+The task's own environment is set back to the state that an observation tells, and stepped from there.
 """
 
 from statistics import NormalDist
 
 import numpy as np
+from gymnasium.spaces import Box
 from jaxtyping import Float, Float64
 
-from worldrex.tasks.gusty import TORQUE_LIMIT, TaskError, gusty_pendulum
+from worldrex.tasks.gusty import TaskError
 from worldrex.tasks.registry import Task
 
 # Half the width of the central difference, in the action's unit: far above rounding, far below the outputs' curvature.
 SLOPE_STEP = 1e-3
+# The same in the gust; wide, since a foot that just touches the ground makes steps of what narrow ones see as slopes.
+GUST_STEP = 0.25
 
 
 def true_step(
@@ -38,13 +40,7 @@ def true_step(
     expected = (len(task.output_names) - 1, len(task.action_names))
     if widths != expected:
         raise TaskError(f"obs and action have {widths} columns; {task.name} has {expected}. Pass records of this task.")
-    env = gusty_pendulum(strength=task.strength)
-    cosine, sine, speed = obs.T.astype(np.float64)
-    env.pendulum.state = np.stack([np.arctan2(sine, cosine), speed])
-    torque = np.clip(action.T.astype(np.float64), -TORQUE_LIMIT, TORQUE_LIMIT)
-    _, reward, *_ = env.disturbed_step(torque, np.asarray(gust, np.float64))
-    angle, speed = env.pendulum.state
-    return np.stack([np.cos(angle), np.sin(angle), speed], axis=1), reward
+    return task.make_gusty().step_from(obs, action, gust)
 
 
 def noise_floor(
@@ -54,7 +50,7 @@ def noise_floor(
     next_obs: Float[np.ndarray, "record obs"],
     reward: Float[np.ndarray, " record"],
     *,
-    draws: int = 64,
+    draws: int | None = None,
     seed: int = 0,
 ) -> Float64[np.ndarray, "record output"]:
     """Squared error of the true model on each logged record.
@@ -70,7 +66,7 @@ def noise_floor(
         action: what was done.
         next_obs: what was seen next.
         reward: what was received.
-        draws: gusts to average over, an even number.
+        draws: gusts to average over, an even number; None for the task's own.
         seed: of the draws.
 
     Returns the squared error per output: the changes of the observation, then the reward.
@@ -86,7 +82,7 @@ def true_slope(
     obs: Float[np.ndarray, "record obs"],
     action: Float[np.ndarray, "record act"],
     *,
-    draws: int = 64,
+    draws: int | None = None,
     seed: int = 0,
 ) -> Float64[np.ndarray, "record output act"]:
     """Derivative in the action of the mean over fresh gusts of (next_obs - obs, reward).
@@ -98,13 +94,15 @@ def true_slope(
         task: the task.
         obs: where to take the slope.
         action: likewise.
-        draws: gusts to average over, an even number.
+        draws: gusts to average over, an even number; None for the task's own.
         seed: of the draws.
 
     Raises TaskError for an odd number of draws.
     """
     gusts = _fresh_gusts(task, draws, seed)
-    low, high = -TORQUE_LIMIT, TORQUE_LIMIT
+    space = task.make_gusty().action_space
+    assert isinstance(space, Box)
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     slopes = []
     for direction in np.eye(action.shape[1]):
         here = np.clip(action.astype(np.float64), low, high)
@@ -113,6 +111,14 @@ def true_slope(
         rise = _mean_outputs(task, obs, ahead, gusts) - _mean_outputs(task, obs, behind, gusts)
         slopes.append(rise / ((ahead - behind) @ direction)[:, None])
     return np.stack(slopes, axis=-1)
+
+
+def gust_effect(
+    task: Task, obs: Float[np.ndarray, "record obs"], action: Float[np.ndarray, "record act"]
+) -> Float64[np.ndarray, "record output"]:
+    """What a gust of 1 adds to (next_obs - obs, reward), by a central difference; the same for a task without gusts."""
+    with_gust, against = (_mean_outputs(task, obs, action, np.array([gust])) for gust in (GUST_STEP, -GUST_STEP))
+    return (with_gust - against) / (2 * GUST_STEP)
 
 
 def _mean_outputs(
@@ -129,11 +135,12 @@ def _mean_outputs(
     return total / len(gusts)
 
 
-def _fresh_gusts(task: Task, draws: int, seed: int) -> Float64[np.ndarray, " draw"]:
+def _fresh_gusts(task: Task, draws: int | None, seed: int) -> Float64[np.ndarray, " draw"]:
     """Normal draws of the task's strength: one per equally likely interval, in pairs ±, scaled to unit variance.
 
     So the mean of any quadratic in the gust is exact, and the outputs are nearly quadratic away from the speed limit.
     """
+    draws = task.draws if draws is None else draws
     if draws < 2 or draws % 2:
         raise TaskError(f"draws is {draws}; the gusts are drawn in pairs ±: choose an even number of 2 or more.")
     pairs = draws // 2
