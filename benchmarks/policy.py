@@ -6,8 +6,9 @@ Logs the built-in task, fits ERM's model and one at penalty weight 300 (2 x 64, 
 --models and not fitted again), and learns a policy for each model, pessimism and seed as one program. The simulator stands
 beside them as a world that is not uncertain of anything: the task's own equations, here in JAX. Each policy then acts,
 deterministically, in --episodes episodes of the real environment (Gymnasium). With --fit-each the seeds share nothing: each has
-a log, fits and policies of its own (fits that benchmarks/policy_evaluation.py kept are taken: --models). Prints a Markdown table: interquartile mean over
-the seeds [95 % interval] of the mean return, and of what the world that it was learned in promises.
+a log, fits and policies of its own (fits that benchmarks/policy_evaluation.py kept are taken: --models). Prints a Markdown
+table: interquartile mean over the seeds [95 % interval] of the mean return, and of what the world that it was learned in
+promises.
 """
 
 import argparse
