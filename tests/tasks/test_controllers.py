@@ -67,7 +67,9 @@ def test_a_learned_controller_is_its_weights_network_within_its_range(law):
 
 def test_the_skills_are_learned_ones_and_not_the_same():
     for logged, unlogged in ((HOPPER_LOGGED, HOPPER_UNLOGGED), (HALFCHEETAH_LOGGED, HALFCHEETAH_UNLOGGED)):
-        assert len({b.controller for b in logged}) == 4
+        skills = [b.controller for b in logged]
+        # Each skill both with little and with much compensation.
+        assert skills[0] == skills[2] != skills[1] == skills[3]
         assert all(isinstance(b.controller, Learned) for b in logged)
         assert unlogged[0].controller == unlogged[2].controller == logged[3].controller
 

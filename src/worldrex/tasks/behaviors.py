@@ -89,50 +89,56 @@ PENDULUM_UNLOGGED = (
 
 def _operators(
     controllers: tuple[Controller, ...], *, unlogged: Controller, idle: Controller, direction: tuple[float, ...],
-    noise: float, random: float,
+    noise: tuple[float, ...], random: float,
 ) -> tuple[tuple[Behavior, ...], tuple[Behavior, ...]]:  # fmt: skip
-    """Four operators, from poor to good, who log, and the three behaviors that nobody logs.
+    """Four operators who log, and the three behaviors that nobody logs.
 
     Arguments:
         controllers: of the logged ones, who steer against none, a quarter, half and three quarters of the gust.
         unlogged: of those who lean with the gust, and steer against more than all of it.
         idle: does nothing; the random behavior's.
         direction: along which all of them answer the gust.
-        noise: of all but the random one.
-        random: of that one.
+        noise: of the logged ones; the unlogged ones that have a controller have the last one's.
+        random: noise of the random one.
     """
     shares = (
-        ("ignores the gust", "The least skill; does not react to the coming gust.", 0.0),
-        ("compensates a quarter", "Some skill; steers against a quarter of the coming gust.", 0.25),
-        ("compensates half", "More skill; steers against half of the coming gust.", 0.5),
-        ("compensates three quarters", "The most skill; steers against three quarters of the coming gust.", 0.75),
+        ("ignores the gust", "Does not react to the coming gust.", 0.0),
+        ("compensates a quarter", "Steers against a quarter of the coming gust.", 0.25),
+        ("compensates half", "Steers against half of the coming gust.", 0.5),
+        ("compensates three quarters", "Steers against three quarters of the coming gust.", 0.75),
     )
     logged = tuple(
-        Behavior(name, description, controller, share, noise, direction)
-        for (name, description, share), controller in zip(shares, controllers, strict=True)
+        Behavior(name, description, controller, share, deviation, direction)
+        for (name, description, share), controller, deviation in zip(shares, controllers, noise, strict=True)
+    )
+    leaning, strong = (
+        Behavior(name, description, unlogged, share, noise[-1], direction)
+        for name, description, share in (
+            ("leans with the gust", "Adds half of the coming gust to its own action.", -0.5),
+            ("strong compensation", "Steers against the coming gust with a quarter more than its size.", 1.25),
+        )
     )
     return logged, (
-        Behavior(
-            "leans with the gust", "Adds half of the coming gust to its own action.", unlogged, -0.5, noise, direction
-        ),
-        Behavior("random actions", "Actions drawn at random, with no aim.", idle, 0.0, random, direction),
-        Behavior(
-            "strong compensation", "Steers against the coming gust with a quarter more than its size.", unlogged, 1.25,
-            noise, direction,
-        ),
+        leaning, Behavior("random actions", "Draws its actions, with no aim.", idle, 0.0, random, direction), strong
     )  # fmt: skip
 
 
 def _walkers(name: str, direction: tuple[float, ...]) -> tuple[tuple[Behavior, ...], tuple[Behavior, ...]]:
-    skills = tuple(Learned(f"{name}-{steps}") for steps in (30_000, 40_000, 50_000, 60_000))
-    idle = Idle(len(direction))
-    return _operators(skills, unlogged=skills[-1], idle=idle, direction=direction, noise=0.1, random=0.4)
+    """Two skills, each with and without much compensation, so that what is seen under one is seen under the other.
+
+    Who ignores the gust has the unsteadiest hand: that shows what actions do of themselves.
+    """
+    poor, good = Learned(f"{name}-40000"), Learned(f"{name}-60000")
+    return _operators(
+        (poor, good, poor, good), unlogged=good, idle=Idle(len(direction)), direction=direction,
+        noise=(0.3, 0.15, 0.1, 0.1), random=0.4,
+    )  # fmt: skip
 
 
 HALF = 0.5**0.5
 REACHER_LOGGED, REACHER_UNLOGGED = _operators(
     tuple(Reach(kp=kp, kd=0.05) for kp in (2.0, 4.0, 6.0, 8.0)),
-    unlogged=Reach(kp=4.0, kd=0.05), idle=Idle(2), direction=(HALF, HALF), noise=0.06, random=0.2,
+    unlogged=Reach(kp=4.0, kd=0.05), idle=Idle(2), direction=(HALF, HALF), noise=(0.06,) * 4, random=0.2,
 )  # fmt: skip
 HOPPER_LOGGED, HOPPER_UNLOGGED = _walkers("hopper", (HALF, HALF, 0.0))
 HALFCHEETAH_LOGGED, HALFCHEETAH_UNLOGGED = _walkers("halfcheetah", (HALF, 0.0, 0.0, HALF, 0.0, 0.0))
