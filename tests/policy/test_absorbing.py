@@ -17,10 +17,10 @@ def test_it_begins_at_a_quantile_of_the_log_and_lasts_for_good():
     world = world_of(untrained(), data, uncertainty="pairwise", margin=0.1)
     told = world.step(jnp.asarray(data.obs), jnp.asarray(data.action), key=jax.random.key(0)).uncertainty
     found = absorbing_of(world, data, quantile=0.9, reward=None, discount=0.75)
-    assert (told > found.beyond).sum() == 6
+    assert int((told > found.beyond).sum()) == 6
     forever = 0.75 * sum(0.75**step * data.reward.min() for step in range(200))
-    assert found.worth == pytest.approx(forever, rel=1e-5)
-    assert absorbing_of(world, data, quantile=0.5, reward=-7.0, discount=0.5).worth == -7
+    assert float(found.worth) == pytest.approx(forever, rel=1e-5)
+    assert float(absorbing_of(world, data, quantile=0.5, reward=-7.0, discount=0.5).worth) == -7
 
 
 def test_a_step_beyond_is_the_last_and_is_worth_what_comes():
@@ -38,4 +38,4 @@ def test_a_step_beyond_is_the_last_and_is_worth_what_comes():
     np.testing.assert_allclose(records.reward[valid], expected[valid], rtol=1e-5)
     np.testing.assert_array_equal(records.terminated[valid], falls[valid])
     assert (info.absorbed, info.terminated, info.steps) == (int(falls.sum()), 0, int(valid.sum()))
-    assert info.reward == pytest.approx((10 * (before + 1))[valid].sum(), rel=1e-6), "the world's own"
+    assert float(info.reward) == pytest.approx((10 * (before + 1))[valid].sum(), rel=1e-6), "the world's own"

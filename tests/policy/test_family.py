@@ -6,7 +6,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from tests.dynamics.conftest import same_bits
@@ -95,7 +94,7 @@ def test_models_with_their_spreads_and_absorbing_states_learn_as_one_program():
     setting = setting_of(models, data, config)
     assert setting.absorbing is not None
     assert setting.absorbing.beyond[0] > 1.5 * setting.absorbing.beyond[1]
-    assert setting.absorbing.worth == pytest.approx(data.reward.min())
+    np.testing.assert_allclose(setting.absorbing.worth, data.reward.min(), rtol=1e-6)  # at a discount of 0.5
     together = optimize_runs(models, data, [PolicyRun(1.0, 0, 0), PolicyRun(1.0, 0, 1)], config).progress
     assert together.uncertainty[0] > 1.5 * together.uncertainty[1]
     assert ((together.absorbed > 0) & (together.absorbed < 1)).all()
