@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-from worldrex.tasks.behaviors import PENDULUM_LOGGED, PENDULUM_UNLOGGED, Behavior, Feedback
+from worldrex.tasks.behaviors import PENDULUM_LOGGED, PENDULUM_UNLOGGED, Behavior
+from worldrex.tasks.controllers import Feedback, Idle
 
 TORQUES = Box(-3.0, 3.0, (1,), np.float32)
 
@@ -57,3 +58,11 @@ def test_no_two_environments_share_noise():
     obs = np.zeros((50, 3), np.float32)
     action = behavior.act(obs, np.zeros(50), space=TORQUES, rng=np.random.default_rng(0))
     assert len(np.unique(action[np.abs(action) < 3])) == (np.abs(action) < 3).sum()
+
+
+def test_the_gust_is_answered_along_the_direction_alone():
+    behavior = Behavior("one", "for a test", Idle(3), compensation=0.5, noise=0.0, direction=(0.6, 0.0, -0.8))
+    action = behavior.act(
+        np.zeros((2, 11)), np.array([1.0, -0.5]), space=Box(-1, 1, (3,)), rng=np.random.default_rng(0)
+    )
+    np.testing.assert_allclose(action, [[-0.3, 0, 0.4], [0.15, 0, -0.2]], rtol=1e-6)

@@ -143,6 +143,7 @@ def test_making_the_half_cheetah_is_silent_and_leaves_other_warnings_alone(capfd
     finally:
         mujoco.set_mju_user_warning(None)
     gusty_halfcheetah()
+    assert mujoco.get_mju_user_warning() is None
     assert capfd.readouterr().err == ""
 
 
