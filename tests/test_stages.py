@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,10 @@ import numpy as np
 import pytest
 
 from tests.program import Words, strict_json
-from worldrex.dynamics import Progress, Run
+from worldrex import stages, tasks
+from worldrex.data import CollectConfig, collect
+from worldrex.dynamics import FitConfig, Progress, Run, fit
+from worldrex.evaluation import action_slope, output_scale
 
 
 def test_crossval_tells_how_it_stands_for_who_watches(
@@ -34,3 +38,16 @@ def test_crossval_tells_how_it_stands_for_who_watches(
     assert "step 500 of 2,000 (25 %)" in out
     assert "| weight 10: ignores the gust 3, compensates a quarter 1, penalty 15" in out
     assert "crossval interrupted at the stage crossval" in out
+
+
+def test_the_slope_told_is_of_what_a_gust_moves_most_in_the_direction_that_answers_gusts() -> None:
+    task = replace(tasks.task("gusty-hopper"), slope_records=50)
+    data = collect(CollectConfig(task=task.name, behaviors="unlogged", steps_per_behavior=60))
+    model = fit(data, FitConfig(members=1, elites=1, hidden=(4,), batch=8, warmup_steps=1, steps=2))
+    told = stages._slopes(task, data, output_scale(data), {"untrained": model})
+    assert (told["action"], told["output"]) == ("thigh + leg", "speed")
+    speed, some = task.output_names.index("speed"), data.rows(np.unique(np.linspace(0, 179, 50).astype(np.int64)))
+    for name, slope in (
+        ("truth", tasks.true_slope(task, some.obs, some.action).mean(0)), ("untrained", action_slope(model, some))
+    ):  # fmt: skip
+        assert told[name] == pytest.approx(slope[speed, :2].sum() * 0.5**0.5)
