@@ -159,6 +159,8 @@ def test_the_mujoco_tasks_noise_floor_is_the_gusts_own(kind):
     speed = np.abs(effect.mean(0)).argmax()
     ratio = floor[:, speed].mean() / np.mean((effect[:, speed] * gust) ** 2)
     assert ratio == pytest.approx(1, abs=0.3)
+    # Few draws for a simulator that takes records one by one.
+    np.testing.assert_array_equal(floor, tasks.noise_floor(gusty, obs, action, next_obs, reward, draws=8))
     calm, paid = tasks.true_step(plain, obs, action, 0 * gust)
     assert tasks.noise_floor(plain, obs, action, calm, paid).max() < 1e-12
 
