@@ -9,6 +9,7 @@ from worldrex.policy.conservatism import conservative_term
 from worldrex.policy.networks import apply_actor, apply_critics, squashed
 
 LOGGED = 12
+step = jax.jit(sac.step, static_argnames=("config", "more_loss"))
 
 
 def test_it_is_what_the_critics_hold_of_the_policy_in_rollouts_less_of_the_log():
@@ -25,7 +26,6 @@ def test_it_is_what_the_critics_hold_of_the_policy_in_rollouts_less_of_the_log()
 def test_the_critics_take_it_and_the_loss_that_is_told_does_not():
     """They come to hold more of logged actions than of the policy's."""
     state, batch = state_of(), batch_of()
-    step = jax.jit(sac.step, static_argnames=("config", "more_loss"))
 
     def gap(critics: sac.Critics) -> float:
         return float(conservative_term(state.actor, batch, LOGGED, 1.0, key=jax.random.key(2))(critics))
@@ -39,7 +39,7 @@ def test_the_critics_take_it_and_the_loss_that_is_told_does_not():
 
 def test_a_term_that_is_not_finite_changes_nothing():
     state = state_of()
-    after, told = sac.step(state, batch_of(), CONFIG, key=jax.random.key(0), more_loss=lambda _: jnp.float32(jnp.nan))
+    after, told = step(state, batch_of(), CONFIG, key=jax.random.key(0), more_loss=lambda _: jnp.float32(jnp.nan))
     assert told.bad == 1
     for old, new in zip(jax.tree.leaves(state.critics), jax.tree.leaves(after.critics), strict=True):
         np.testing.assert_array_equal(old, new)
