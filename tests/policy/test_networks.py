@@ -52,15 +52,24 @@ def test_the_entropy_of_draws_is_that_of_numerical_integration():
     assert -float(squashed(told, noise)[1].mean()) == pytest.approx(expected, abs=0.01)
 
 
-def test_far_from_the_middle_the_density_is_finite_and_has_a_gradient():
+@pytest.mark.parametrize(("mean", "distance", "slope"), [(30.0, 31.0, 2.0), (-30.0, 29.0, -2.0)])
+def test_far_from_the_middle_the_density_is_finite_and_has_a_gradient(mean: float, distance: float, slope: float):
     """log(1 - tanh^2) of u = 30 is log 0 in float32 unless it is rewritten."""
+    value, gradient = jax.value_and_grad(log_prob_of)(jnp.full((1, 1), mean))
+    assert value == pytest.approx(-0.5 - 0.5 * np.log(2 * np.pi) + 2 * (distance - np.log(2)), rel=1e-5)
+    assert gradient[0, 0] == pytest.approx(slope, rel=1e-5)
 
-    def log_prob(mean: jax.Array) -> jax.Array:
-        return squashed(Gaussian(mean, jnp.zeros((1, 1))), jnp.ones((1, 1)))[1].sum()
 
-    value, gradient = jax.value_and_grad(log_prob)(jnp.full((1, 1), 30.0))
-    assert value == pytest.approx(-0.5 - 0.5 * np.log(2 * np.pi) + 2 * (31 - np.log(2)), rel=1e-5)
-    assert gradient[0, 0] == pytest.approx(2, rel=1e-5)
+@pytest.mark.parametrize("before", [-0.5, 0.0, 1e-3, 0.5])
+def test_the_gradient_of_the_density_is_that_of_tanh(before: float):
+    """d/du of -log(1 - tanh(u)^2) = 2 tanh(u)."""
+    gradient = jax.grad(log_prob_of)(jnp.full((1, 1), before - 1))
+    assert gradient[0, 0] == pytest.approx(2 * np.tanh(before), rel=1e-4, abs=1e-7)
+
+
+def log_prob_of(mean: jax.Array) -> jax.Array:
+    """Of an action one deviation, which is 1, above the mean."""
+    return squashed(Gaussian(mean, jnp.zeros((1, 1))), jnp.ones((1, 1)))[1].sum()
 
 
 def test_each_critic_is_its_own():

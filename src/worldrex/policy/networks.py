@@ -60,8 +60,9 @@ def apply_actor(actor: Actor, obs: Float[Array, "batch obs"]) -> Gaussian:
     hidden = obs
     for weight, bias in actor.trunk:
         hidden = jax.nn.relu(hidden @ weight + bias[None])
-    mean = hidden @ actor.mean[0] + actor.mean[1][None]
-    log_std = hidden @ actor.log_std[0] + actor.log_std[1][None]
+    # One product for both: narrow ones are slow.
+    weight, bias = (jnp.concatenate(pair, -1) for pair in zip(actor.mean, actor.log_std, strict=True))
+    mean, log_std = jnp.split(hidden @ weight + bias[None], 2, axis=-1)
     return Gaussian(mean, jnp.clip(log_std, LOG_STD_LOW, LOG_STD_HIGH))
 
 
@@ -70,13 +71,15 @@ def apply_critics(
 ) -> Float[Array, "critic batch"]:
     """Each critic's value of each action."""
 
-    def one(critic: Critics) -> Array:
-        hidden = jnp.concatenate([obs, action], -1)
-        for weight, bias in critic.trunk:
-            hidden = jax.nn.relu(hidden @ weight + bias[None])
-        return (hidden @ critic.value[0] + critic.value[1][None])[:, 0]
-
-    return jax.vmap(one)(critics)
+    (weight, bias), *deeper = critics.trunk
+    count, width = bias.shape
+    # The first layers of all as one wide product, and the others one by one: batched ones must be laid out anew.
+    wide = jnp.concatenate([obs, action], -1) @ weight.transpose(1, 0, 2).reshape(-1, count * width)
+    hidden = jnp.split(jax.nn.relu(wide + bias.reshape(1, -1)), count, axis=-1)
+    for weight, bias in deeper:
+        hidden = [jax.nn.relu(hidden[k] @ weight[k] + bias[k][None]) for k in range(count)]
+    weight, bias = critics.value
+    return jnp.stack([(hidden[k] @ weight[k] + bias[k][None])[:, 0] for k in range(count)])
 
 
 def squashed(
@@ -86,12 +89,14 @@ def squashed(
 
         a = tanh(u),  u = mean + std noise
         log p(a) = sum_d [-noise^2 / 2 - log std - log(2 pi) / 2 - log(1 - tanh(u)^2)]
-        log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)),   which does not cancel for large u
+        log(1 - tanh(u)^2) = 2 (log 2 - |u| - log(1 + exp(-2 |u|))),   which does not cancel for large u
 
     **Arguments:** `noise`: standard normal draws. Source: Haarnoja et al. 2018, arXiv 1801.01290, appendix C.
     """
     before = told.mean + jnp.exp(told.log_std) * noise
-    shrinks = 2 * (math.log(2) - before - jax.nn.softplus(-2 * before))
+    size = jnp.abs(before)
+    # Not log1p, which is slow: what it saves is lost in the sum.
+    shrinks = 2 * (math.log(2) - size - jnp.log(1 + jnp.exp(-2 * size)))
     density = -0.5 * jnp.square(noise) - told.log_std - 0.5 * math.log(2 * math.pi) - shrinks
     return jnp.tanh(before), density.sum(-1)
 
