@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,10 +7,10 @@ import pytest
 from tests.dynamics.gust import gust_log
 from tests.dynamics.made_up import made_up_model
 from tests.evaluation.toys import LINEAR_ID
-from worldrex import policy_stages
+from worldrex import pipeline, policy_stages, tasks
 from worldrex.cli import main
-from worldrex.data import load
-from worldrex.dynamics import TrainConfig, TrainingError
+from worldrex.data import CollectConfig, collect, load
+from worldrex.dynamics import TrainConfig, TrainingError, rule_of
 from worldrex.evaluation import CrossvalConfig, ReturnsConfig
 from worldrex.policy import MOPOConfig, PolicyError
 from worldrex.runs import open_run
@@ -84,3 +85,20 @@ def test_what_cannot_be_used_is_refused_before_a_folder_is_made(
     assert said in capsys.readouterr().err
     assert not out.exists()
     assert load(logs["logged"]).obs.shape[1] == 3
+
+
+def test_a_task_that_knows_where_its_episodes_end_tells_the_models() -> None:
+    config = pipeline.RunConfig(task="gusty-hopper")
+    ruled = pipeline._with_rule(config, tasks.task("gusty-hopper"))
+    assert (ruled.fit.termination, ruled.crossval.termination) == ("hopper", "hopper")
+    assert pipeline._with_rule(config, tasks.task("gusty-pendulum")) == config
+    own = replace(config, fit=replace(config.fit, termination="none"))
+    assert pipeline._with_rule(own, tasks.task("gusty-hopper")).fit.termination == "none"
+
+
+def test_its_rule_is_where_the_log_terminates() -> None:
+    log = collect(CollectConfig("gusty-hopper", steps_per_behavior=300))
+    assert log.terminated.sum() > 10
+    rule = rule_of(tasks.task("gusty-hopper").termination)
+    assert rule is not None
+    np.testing.assert_array_equal(rule.ends(log.next_obs), log.terminated)

@@ -124,6 +124,7 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     else:
         task = tasks.task(config.task)
         behaviors, obs_dims = [behavior.name for behavior in task.logged], len(task.output_names) - 1
+        config = _with_rule(config, task)
     for settings in (config.crossval, config.fit):
         require_fitting(settings, behaviors, obs_dims)
     reality = _reality(config, task, given)
@@ -197,6 +198,18 @@ def _load(config: RunConfig, say: Callable[[str], None]) -> tuple[Transitions, T
             "nothing: give --unlogged logs of other policies, under other names."
         )
     return logged, unlogged
+
+
+def _with_rule(config: RunConfig, task: tasks.Task) -> RunConfig:
+    """The task's own rule of where episodes end, in place of the default, a learned head; another setting stays."""
+    learned = TrainConfig().termination
+    crossval, fit = (
+        dataclasses.replace(part, termination=task.termination)
+        if part.termination == learned and task.termination
+        else part
+        for part in (config.crossval, config.fit)
+    )
+    return dataclasses.replace(config, crossval=crossval, fit=fit)
 
 
 def _reality(

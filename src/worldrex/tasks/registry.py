@@ -41,6 +41,7 @@ class Task:
         action_names: the columns of the action.
         draws: gusts that the truth of a record averages over, unless told otherwise.
         slope_records: records, at most, that a true slope is averaged over.
+        termination: the name of the rule by which an episode ends for good; "" where none does.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Task:
     action_names: tuple[str, ...]
     draws: int = 64
     slope_records: int = 100_000
+    termination: str = ""
 
     @property
     def direction(self) -> tuple[float, ...]:
@@ -127,7 +129,7 @@ def _reacher(name: str, description: str, *, strength: float) -> Task:
 
 def _walker(
     name: str, description: str, *, env_id: str, strength: float, joints: tuple[str, ...],
-    logged: tuple[Behavior, ...], unlogged: tuple[Behavior, ...],
+    logged: tuple[Behavior, ...], unlogged: tuple[Behavior, ...], termination: str = "",
 ) -> Task:  # fmt: skip
     rates = tuple(f"{joint} rate" for joint in joints)
     return Task(
@@ -144,6 +146,7 @@ def _walker(
         action_names=joints,
         draws=8,
         slope_records=1000,
+        termination=termination,
     )
 
 
@@ -153,6 +156,7 @@ _hopper = partial(
     joints=("thigh", "leg", "foot"),
     logged=behaviors.HOPPER_LOGGED,
     unlogged=behaviors.HOPPER_UNLOGGED,
+    termination="hopper",
 )
 _halfcheetah = partial(
     _walker,
