@@ -98,7 +98,7 @@ def test_a_task_that_knows_where_its_episodes_end_tells_the_models() -> None:
 
 def test_its_rule_is_where_the_log_terminates() -> None:
     log = collect(CollectConfig("gusty-hopper", steps_per_behavior=300))
-    assert log.terminated.sum() > 10
+    assert log.terminated.any()
     rule = rule_of(tasks.task("gusty-hopper").termination)
     assert rule is not None
     np.testing.assert_array_equal(rule.ends(log.next_obs), log.terminated)
