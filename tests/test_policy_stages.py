@@ -1,17 +1,18 @@
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.dynamics.gust import gust_log
 from tests.dynamics.made_up import made_up_model
+from tests.evaluation.test_returns import policy_of
 from tests.evaluation.toys import LINEAR_ID
 from worldrex import pipeline, policy_stages, tasks
 from worldrex.cli import main
 from worldrex.data import CollectConfig, collect, load
 from worldrex.dynamics import TrainConfig, TrainingError, rule_of
-from worldrex.evaluation import CrossvalConfig, ReturnsConfig
+from worldrex.evaluation import Contender, CrossvalConfig, ReturnsConfig, reality_of
 from worldrex.policy import MOPOConfig, PolicyError
 from worldrex.runs import open_run
 from worldrex.stages import Job
@@ -44,6 +45,31 @@ def test_where_no_policy_can_be_learned_the_run_says_why_and_goes_on(
     # Resumed, it is not tried again.
     assert policy_stages.learn_and_judge(job(tmp_path / "out"), log, models, penalty_chosen=True) == expected
     assert len(calls) == 1
+
+
+def test_a_reference_that_cannot_be_learned_takes_nothing_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise TrainingError("the environment gave NaN")
+
+    model, log = made_up_model(), gust_log(3)
+    here = job(tmp_path / "out", policies=1)._replace(reality=reality_of(LINEAR_ID, episode_steps=5))
+    for place in ("erm", "penalized"):
+        policy_of(2).save(here.folder.path / "policies" / f"{place}-0")
+    monkeypatch.setattr(policy_stages, "_learn_in_models", lambda *_: None)
+    monkeypatch.setattr(policy_stages, "_learn_in_reality", refuse)
+    judged: list[set[str]] = []
+
+    def contest(contenders: dict[str, Contender], *_: object, **__: object) -> dict[str, Any]:
+        judged.append(set(contenders))
+        return {"policy": {}}
+
+    monkeypatch.setattr(policy_stages, "contest", contest)
+    told = policy_stages.learn_and_judge(here, log, {"erm": model, "penalized": model}, penalty_chosen=True)
+    assert told["policy_note"] == ""
+    assert judged == [{"erm", "chosen"}]
+    assert "no reference: the environment gave NaN" in capsys.readouterr().out
 
 
 def test_none_are_learned_where_none_are_asked_for(tmp_path: Path) -> None:
@@ -87,13 +113,38 @@ def test_what_cannot_be_used_is_refused_before_a_folder_is_made(
     assert load(logs["logged"]).obs.shape[1] == 3
 
 
-def test_a_task_that_knows_where_its_episodes_end_tells_the_models() -> None:
-    config = pipeline.RunConfig(task="gusty-hopper")
-    ruled = pipeline._with_rule(config, tasks.task("gusty-hopper"))
-    assert (ruled.fit.termination, ruled.crossval.termination) == ("hopper", "hopper")
-    assert pipeline._with_rule(config, tasks.task("gusty-pendulum")) == config
-    own = replace(config, fit=replace(config.fit, termination="none"))
-    assert pipeline._with_rule(own, tasks.task("gusty-hopper")).fit.termination == "none"
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [
+        (["--task", "gusty-hopper"], "hopper"),
+        (["--task", "gusty-hopper", "--termination", "learned"], "learned"),
+        (["--task", "gusty-hopper", "--termination", "none"], "none"),
+        (["--task", "gusty-pendulum"], "learned"),
+        (["--data", "LOG"], "learned"),
+        (["--data", "LOG", "--termination", "0:-2:2"], "0:-2:2"),
+    ],
+)
+def test_episodes_end_by_what_is_given_or_by_the_tasks_own_rule(
+    words: list[str], ends: str, logs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Job] = []
+
+    def stop(job: Job, *_: object) -> None:
+        seen.append(job)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "_collect", stop)
+    monkeypatch.setattr(pipeline, "_describe", stop)
+    words = [str(logs["logged"]) if word == "LOG" else word for word in words]
+    assert main(["run", *words, "--out", str(tmp_path / "out")]) == 130
+    assert (seen[0].fit.termination, seen[0].crossval.termination) == (ends, ends)
+
+
+def test_a_termination_of_one_part_alone_is_refused(tmp_path: Path) -> None:
+    config = pipeline.RunConfig(fit=TrainConfig(termination="none"), out=tmp_path / "out")
+    with pytest.raises(TrainingError, match=r"give --features\.\.\. and --termination"):
+        pipeline.run(config, Terminal())
+    assert not (tmp_path / "out").exists()
 
 
 def test_its_rule_is_where_the_log_terminates() -> None:

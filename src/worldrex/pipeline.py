@@ -68,6 +68,8 @@ class RunConfig(LoadOptions):
     """Seed of everything: collecting, splits, first weights, batches; those of crossval and fit follow it."""
     features: Features = field(default_factory=Features)
     """What the networks see and in which terms they predict, in crossval and fit alike."""
+    termination: str | None = None
+    """Where episodes end for good, in crossval and fit alike: learned, none or a rule, as `worldrex fit` has it."""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     fit: TrainConfig = field(default_factory=lambda: TrainConfig(hidden=HIDDEN, batch=BATCH))
     policies: int = 3
@@ -98,11 +100,14 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     """
     started = time.perf_counter()
     config = quickened(config) if config.quick else config
-    if {config.crossval.features, config.fit.features} - {Features(), config.features}:
-        raise TrainingError(
-            "crossval and fit see the same: give --features..., and not --fit.features... or --crossval.features..."
-        )
-    shared = {"seed": config.seed, "features": config.features}
+    ends, learned = _termination(config), TrainConfig().termination
+    for part in (config.crossval, config.fit):
+        if part.features not in (Features(), config.features) or part.termination not in (learned, ends):
+            raise TrainingError(
+                "crossval and fit see the same, and episodes end for both where they do: give --features... and --termination, "
+                "and not those of --fit or --crossval."
+            )
+    shared = {"seed": config.seed, "features": config.features, "termination": ends}
     config = dataclasses.replace(
         config,
         crossval=dataclasses.replace(config.crossval, **shared),
@@ -124,7 +129,6 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     else:
         task = tasks.task(config.task)
         behaviors, obs_dims = [behavior.name for behavior in task.logged], len(task.output_names) - 1
-        config = _with_rule(config, task)
     for settings in (config.crossval, config.fit):
         require_fitting(settings, behaviors, obs_dims)
     reality = _reality(config, task, given)
@@ -200,16 +204,10 @@ def _load(config: RunConfig, say: Callable[[str], None]) -> tuple[Transitions, T
     return logged, unlogged
 
 
-def _with_rule(config: RunConfig, task: tasks.Task) -> RunConfig:
-    """The task's own rule of where episodes end, in place of the default, a learned head; another setting stays."""
-    learned = TrainConfig().termination
-    crossval, fit = (
-        dataclasses.replace(part, termination=task.termination)
-        if part.termination == learned and task.termination
-        else part
-        for part in (config.crossval, config.fit)
-    )
-    return dataclasses.replace(config, crossval=crossval, fit=fit)
+def _termination(config: RunConfig) -> str:
+    """What was given, the task's own rule, or the trainer's default."""
+    of_task = "" if config.data else tasks.task(config.task).termination
+    return config.termination or of_task or TrainConfig().termination
 
 
 def _reality(

@@ -37,7 +37,7 @@ PLACES = {"erm": "erm", "penalized": "penalized", "simulator": None}
 def learn_and_judge(
     job: Job, logged: Transitions, models: Mapping[str, WorldModel], *, penalty_chosen: bool
 ) -> dict[str, Any]:
-    """Policies out of ERM's model and the penalized one, and, where there is a real environment, out of that itself.
+    """Policies out of ERM's model and the penalized one, and, where there is a real environment, as a reference out of that.
 
     **Returns:** what they promised and what they are worth, as summary.json has it; where no policy can be learned, the reason: a
     model is worth a report without one.
@@ -57,10 +57,14 @@ def _learn(job: Job, data: Transitions, models: Mapping[str, WorldModel]) -> str
         note = ""
         try:
             _learn_in_models(job, data, models)
-            if job.reality is not None:
-                _learn_in_reality(job, data, job.reality)
         except (PolicyError, TrainingError) as error:
             note = str(error)
+        if job.reality is not None and not note:
+            try:
+                _learn_in_reality(job, data, job.reality)
+            except (PolicyError, TrainingError) as error:
+                # What was learned in the models stands without it.
+                job.terminal.say(f"no reference: {error}", label="simulate")
         stages = [stage for stage in ("optimize", "simulate") if stage in job.terminal.seconds]
         kept = {"note": note, "seconds": {stage: job.terminal.seconds[stage] for stage in stages}}
         job.folder.keep("optimize", kept)
@@ -78,7 +82,7 @@ def _judge(job: Job, data: Transitions, models: Mapping[str, WorldModel], *, pen
             [load_policy(_folder(job, place, seed)) for seed in _seeds(job)], model
         )
         for place, model in PLACES.items()
-        if model is not None or job.reality is not None
+        if all((_folder(job, place, seed) / "policy.json").exists() for seed in _seeds(job))
     }
     where = f"in {job.reality.name}, {job.returns.episodes} episodes each" if job.reality else "as the models see them"
     with job.terminal.stage("evaluate", f"the policies {where}") as tick:

@@ -126,7 +126,8 @@ def policy_sentences(summary: dict[str, Any]) -> list[tuple[str, str]]:
         promised, mean = (_number(row[part]["value"]) for part in ("promised", "mean"))
         sentence = f"{model[0].upper()}{model[1:]} promised {promised} of its policy, and {mean} came of it on average."
         if "foretold" in row:
-            sentence += f" The penalized model had foretold {_number(row['foretold']['value'])}."
+            judge = CONTENDERS["penalized" if "penalized" in summary["policy"] else "chosen"].removeprefix("out of ")
+            sentence += f" {judge[0].upper()}{judge[1:]} had foretold {_number(row['foretold']['value'])}."
         told.append(("promise", sentence))
     return told
 

@@ -28,6 +28,7 @@ from worldrex.terminal import Terminal
 
 FILES = tyro.conf.arg(metavar="LOG ...", help_behavior_hint="")
 ENV = tyro.conf.arg(metavar="ID", help_behavior_hint=NONE)
+ENDS = tyro.conf.arg(metavar="RULE", help_behavior_hint="(default: the task's own rule, or learned)")
 FOLDER = tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: runs/NAME-DATE-TIME)")
 
 
@@ -42,6 +43,7 @@ class Crossval(CrossvalConfig):
     held_out_behaviors: Names = None
     seed: tyro.conf.Suppress[int] = 0
     features: tyro.conf.Suppress[Features] = field(default_factory=Features)
+    termination: tyro.conf.Suppress[str] = TrainConfig.termination
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Train(TrainConfig):
     held_out_behaviors: Names = None
     seed: tyro.conf.Suppress[int] = 0
     features: tyro.conf.Suppress[Features] = field(default_factory=Features)
+    termination: tyro.conf.Suppress[str] = TrainConfig.termination
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Command(LoadFlags, pipeline.RunConfig):
     data: Annotated[tuple[Path, ...], FILES] = ()
     unlogged: Annotated[tuple[Path, ...], FILES] = ()
     env: Annotated[str | None, ENV] = None
+    termination: Annotated[str | None, ENDS] = None
     out: Annotated[Path | None, FOLDER] = None
     features: FeatureFlags = field(default_factory=FeatureFlags)
     crossval: Crossval = field(default_factory=Crossval)

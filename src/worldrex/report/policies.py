@@ -18,19 +18,20 @@ _DRAWN = ("do nothing", "random actions")
 _SERIES = {
     "real": "in reality",
     "promised": "promised by its own model",
-    "foretold": "foretold by the penalized model",
+    "foretold": "foretold by {judge}",
 }
 
 
 def policies(summary: Record, name: str) -> list[Section]:
     """Returns of the policies beside the promises; without a real environment, what the models say of them."""
     told = contenders(summary)
+    series = {key: name.format(judge=judge_of(summary)) for key, name in _SERIES.items()}
     if not told:
         note = summary["policy_note"]
         return [Section("policies", "A policy out of it", (f"There is none: {note}",))] if note else []
     real, table = summary["returns"].get("env") is not None, _table(summary, told)
     shown = ("real", "promised") if real else ("promised", "foretold")
-    rows = [Row(f"Policy out of {_PLACES[key]}", _dots(row, shown)) for key, row in told.items()]
+    rows = [Row(f"Policy out of {_PLACES[key]}", _dots(row, shown, series)) for key, row in told.items()]
     best = summary["policy"].get("best_behavior")
     if best:
         dot = Dot("real", _SERIES["real"], Estimate(*(best.get(end) for end in ("return", "low", "high"))), "")
@@ -45,7 +46,7 @@ def policies(summary: Record, name: str) -> list[Section]:
     said = reading(summary)
     figures = () if chart is None else (Panels((Figure(f"{name}-policies", chart, table.caption, said),)),)
     keys = tuple(
-        Key(key, _SERIES[key] if real or key != "real" else "as logged", style) for key, style in styles.items()
+        Key(key, series[key] if real or key != "real" else "as logged", style) for key, style in styles.items()
     )
     return [
         Section(
@@ -58,6 +59,11 @@ def contenders(summary: Record) -> dict[str, Record]:
     """The rows that differ: where ERM was chosen, the chosen model's policies are ERM's."""
     rows = summary["policy"]
     return {key: rows[key] for key in _PLACES if key in rows and not (key == "chosen" and "penalized" in rows)}
+
+
+def judge_of(summary: Record) -> str:
+    """The penalized model, which is asked about all policies, by what the page calls it."""
+    return _PLACES["penalized" if "penalized" in summary["policy"] else "chosen"]
 
 
 def reading(summary: Record) -> str:
@@ -73,7 +79,7 @@ def reading(summary: Record) -> str:
         if real is not None:
             said += f", and {numerals.number(real)} comes of it on average"
         if foretold is not None:
-            said += f"; the penalized model foretells {numerals.number(foretold)}"
+            said += f"; {judge_of(summary)} foretells {numerals.number(foretold)}"
         sentences.append(f"{said}.")
     simulator, best = (summary["policy"].get(key) for key in ("simulator", "best_behavior"))
     if simulator and best:
@@ -101,13 +107,13 @@ def _words(summary: Record, real: bool) -> str:
     )
 
 
-def _dots(row: Record, shown: tuple[str, ...]) -> list[Dot]:
+def _dots(row: Record, shown: tuple[str, ...], series: dict[str, str]) -> list[Dot]:
     found = {
         "real": Estimate(*(row.get(end) for end in ("return", "low", "high"))),
         "promised": estimate(row.get("promised")),
         "foretold": estimate(row.get("foretold") or row.get("promised")),
     }
-    return [_labeled(Dot(key, _SERIES[key], found[key], "")) for key in shown]
+    return [_labeled(Dot(key, series[key], found[key], "")) for key in shown]
 
 
 def _labeled(dot: Dot) -> Dot:
@@ -115,7 +121,7 @@ def _labeled(dot: Dot) -> Dot:
 
 
 def _table(summary: Record, told: dict[str, Record]) -> Table:
-    columns = ("policy", "return", "mean", "promised", "promised less mean", "foretold by the penalized model")
+    columns = ("policy", "return", "mean", "promised", "promised less mean", f"foretold by {judge_of(summary)}")
     rows: list[tuple[Cell, ...]] = [
         (
             f"out of {_PLACES[key]}", Estimate(*(row.get(end) for end in ("return", "low", "high"))),
