@@ -1,0 +1,111 @@
+"""The figure of benchmarks/policy_shift.py: every penalty on every gusty task, and what debiasing does at each batch size.
+
+    .venv/bin/python benchmarks/policy_shift_figure.py docs/images/policy_shift.svg [--runs runs/policy_shift]
+
+Errors under the behavior that leans with the gust, which nobody logged: mean over the seeds, and their range.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vl_convert
+from policy_shift import METHODS
+
+from worldrex import tasks
+from worldrex.report.palette import LIGHT
+
+UNLOGGED = "leans with the gust"
+COLORS = {"ERM": LIGHT["vermillion"], "V-REx, plain": LIGHT["slate"], "V-REx, debiased": LIGHT["blue"]}
+FLOOR = {"type": "rule", "color": LIGHT["edge"], "strokeDash": [3, 3]}
+RANGE = {"type": "rule", "strokeWidth": 2}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--runs", type=Path, default=Path("runs/policy_shift"))
+    arguments = parser.parse_args()
+    of_tasks = {name: arguments.runs / f"{name}.json" for name in tasks.names() if name.startswith("gusty")}
+    found = {name: json.loads(path.read_text())["rows"] for name, path in of_tasks.items() if path.exists()}
+    conditions = [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("condition-*.json"))]
+    batches = [one for one in conditions if one["name"].startswith(("as the task is", "batch"))]
+    chart = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white", "padding": 14, "spacing": 26,
+        "title": {
+            "text": "Errors of models of the log under a policy that nobody logged, as multiples of the noise floor",
+            "subtitle": "1 is a perfect model. This policy leans with the hidden gust; those that logged steered against it.",
+            "anchor": "start", "fontSize": 16, "subtitleFontSize": 13, "offset": 14,
+        },
+        "vconcat": [
+            {"hconcat": [of_task(name, rows, labels=i == 0) for i, (name, rows) in enumerate(found.items())], "spacing": 18},
+            of_batches(batches),
+        ],
+        "config": {"view": {"stroke": None}, "axis": {"labelFontSize": 12, "titleFontSize": 12, "grid": False}},
+    }  # fmt: skip
+    arguments.file.write_text(vl_convert.vegalite_to_svg(chart))
+
+
+def of_task(name: str, rows: Sequence[dict[str, Any]], *, labels: bool) -> dict[str, Any]:
+    """A dot and a range for each penalty."""
+    values = [{"method": row["name"]} | span(row["each"][UNLOGGED]) for row in rows]
+    named = {method: color for method, color in COLORS.items() if method != "V-REx, plain"}
+    tests = [{"test": f"datum.method === {json.dumps(m)}", "value": color} for m, color in named.items()]
+    y = {
+        "field": "method", "type": "nominal", "sort": [method.name for method in METHODS],
+        "axis": {"title": None, "labels": labels, "ticks": False, "domain": False, "labelLimit": 200},
+    }  # fmt: skip
+    most = max(value["high"] for value in values)
+    scale = {"domain": [0.9, 1.05 * most], "zero": False, "nice": False}
+    x = {"type": "quantitative", "scale": scale, "axis": {"title": "x noise floor", "tickCount": 4}}
+    both = {"y": y, "color": {"condition": tests, "value": COLORS["V-REx, plain"]}}
+    return {
+        "title": {"text": name, "fontSize": 13}, "width": 190, "height": {"step": 24}, "data": {"values": values},
+        "layer": [
+            {"mark": FLOOR, "encoding": {"x": x | {"datum": 1}}},
+            {"mark": RANGE, "encoding": both | {"x": x | {"field": "low"}, "x2": {"field": "high"}}},
+            {"mark": {"type": "circle", "size": 90, "opacity": 1}, "encoding": both | {"x": x | {"field": "error"}}},
+        ],
+    }  # fmt: skip
+
+
+def of_batches(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Three lines over the batch size."""
+    names = dict(zip(("ERM", "plain", "debiased"), COLORS, strict=True))
+    values = [
+        {"model": names[model], "batch": one["batch"]} | span(columns[UNLOGGED])
+        for one in found
+        for model, columns in one["models"].items()
+    ]
+    x = {
+        "field": "batch", "type": "quantitative", "scale": {"type": "log", "base": 2},
+        "axis": {
+            "title": "records in a mini-batch (weight 100, 4 behaviors)", "values": sorted({v["batch"] for v in values}),
+        },
+    }  # fmt: skip
+    scale = {"domain": [0.9, 3], "zero": False}
+    y = {"type": "quantitative", "scale": scale, "axis": {"title": "x noise floor", "tickCount": 4}}
+    colors = {"domain": list(COLORS), "range": list(COLORS.values())}
+    color = {"field": "model", "type": "nominal", "scale": colors, "legend": {"title": None, "labelFontSize": 12}}
+    line = {"type": "line", "point": {"size": 70, "opacity": 1}, "strokeWidth": 2}
+    return {
+        "title": {"text": "gusty-pendulum: what taking the sampling noise out of the penalty does", "anchor": "start"},
+        "width": 560, "height": 190, "data": {"values": values},
+        "layer": [
+            {"mark": FLOOR, "encoding": {"y": y | {"datum": 1}}},
+            {"mark": line, "encoding": {"x": x, "y": y | {"field": "error"}, "color": color}},
+            {"mark": RANGE, "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": color}},
+        ],
+    }  # fmt: skip
+
+
+def span(values: Sequence[float]) -> dict[str, float]:
+    """Mean and range over the seeds."""
+    return {"error": float(np.mean(values)), "low": min(values), "high": max(values)}
+
+
+if __name__ == "__main__":
+    main()
