@@ -11,8 +11,8 @@ behaviors and of those that nobody logged. --weights-of takes the weights that w
 `conditions`: ERM and V-REx, plain and debiased, at weight 100 on the gusty pendulum under other gusts, behaviors of unequal
 noise, more behaviors, and mini-batches of other sizes; 40,960 records in all, whatever the number of behaviors.
 
-What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws it. Prints Markdown tables: squared errors as
-multiples of the noise floor, mean over the seeds [lowest, highest].
+What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws it. Prints Markdown
+tables: squared errors as multiples of the noise floor, mean over the seeds [lowest, highest].
 """
 
 import argparse

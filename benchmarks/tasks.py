@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64])
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--members", type=int, default=3)
+    parser.add_argument("--per-dimension", action="store_true", help="penalize the risks of each output apart")
     arguments = parser.parse_args()
     task = tasks.task(arguments.task)
     logged = collect(CollectConfig(task=task.name, steps_per_behavior=arguments.records))
@@ -45,7 +46,7 @@ def main() -> None:
 
     config = TrainConfig(
         members=arguments.members, elites=arguments.members, hidden=tuple(arguments.hidden), batch=1024,
-        steps=arguments.steps,
+        steps=arguments.steps, per_dimension=arguments.per_dimension,
     )  # fmt: skip
     runs = [Run("variance", weight, True, (), seed) for weight in arguments.weights for seed in arguments.seeds]
     started = time.perf_counter()
@@ -57,7 +58,9 @@ def main() -> None:
         f"{task.name}: {arguments.records:,} records of each behavior, {config.members} members of {config.hidden}, ",
         end="",
     )
-    print(f"batch {config.batch:,}, {config.warmup_steps:,} + {config.steps:,} steps, {seconds:.0f} s\n")
+    print(
+        f"batch {config.batch:,}{', each output apart' * config.per_dimension}, {config.warmup_steps:,} + {config.steps:,} steps, {seconds:.0f} s\n"
+    )
     columns = [*behaviors, *(f"{name}: {behavior}" for behavior in behaviors)]
     columns += [f"slope of {name} (true {truth[moved]:.3g})", f"slope of the reward (true {truth[-1]:.3g})"]
     print(f"| weight | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
