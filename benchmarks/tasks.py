@@ -58,9 +58,8 @@ def main() -> None:
         f"{task.name}: {arguments.records:,} records of each behavior, {config.members} members of {config.hidden}, ",
         end="",
     )
-    print(
-        f"batch {config.batch:,}{', each output apart' * config.per_dimension}, {config.warmup_steps:,} + {config.steps:,} steps, {seconds:.0f} s\n"
-    )
+    apart = ", each output apart" if config.per_dimension else ""
+    print(f"batch {config.batch:,}{apart}, {config.warmup_steps:,} + {config.steps:,} steps, {seconds:.0f} s\n")
     columns = [*behaviors, *(f"{name}: {behavior}" for behavior in behaviors)]
     columns += [f"slope of {name} (true {truth[moved]:.3g})", f"slope of the reward (true {truth[-1]:.3g})"]
     print(f"| weight | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
