@@ -3,9 +3,9 @@
     JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/task_policies.py --task gusty-reacher [--weight 100] [--keep DIR] ...
     JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/task_policies.py --run RUN_DIR [--termination hopper] ...
 
-The first logs the task (seed 0, as many records of each behavior as the task says), fits for each seed ERM's model and one at
-the penalty weight (three members of 2 x 64, batch 1,024, 1,000 + 6,000 steps; kept in --keep and not fitted again), and learns
-in each model a policy of that seed. The second takes the two models of a finished `worldrex run --task NAME` and learns in each
+The first logs the task (seed 0), fits for each seed ERM's model and one at the penalty weight (three members of 2 x 64, batch
+1,024, 1,000 + 6,000 steps; log and models are kept in --keep and not made again), and learns in each model a policy of that
+seed. The second takes the two models of a finished `worldrex run --task NAME` and learns in each
 a policy of every seed. All policies are one program; each acts, deterministically, in --episodes real episodes, the same for
 all. --termination replaces what the models were fitted with: a rule's name, learned or none.
 
@@ -38,6 +38,7 @@ def main() -> None:
     source.add_argument("--run", type=Path)
     source.add_argument("--task", choices=tasks.names())
     parser.add_argument("--weight", type=float, default=100.0)
+    parser.add_argument("--records", type=int, help="of each behavior; the task's own number where none is given")
     parser.add_argument("--keep", type=Path, default=Path("runs/fits"))
     parser.add_argument("--termination")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--simulator", type=int, default=0, metavar="STEPS", help="of SAC in the real environment")
     arguments = parser.parse_args()
     task = tasks.task(arguments.task or json.loads((arguments.run / "summary.json").read_text())["task"])
-    data = worldrex.load(arguments.run / "data" / "logged.parquet") if arguments.run else logged(task, arguments.keep)
+    data = worldrex.load(arguments.run / "data" / "logged.parquet") if arguments.run else logged(task, arguments)
     of_kind = of_run(arguments.run) if arguments.run else fitted(task, data, arguments)
     models = [model for kind in of_kind.values() for model in kind]
     if arguments.termination is not None:
@@ -109,11 +110,11 @@ def of_run(folder: Path) -> dict[str, list[WorldModel]]:
     return {name: [worldrex.load_model(folder / "models" / name)] for name in ("erm", "penalized")}
 
 
-def logged(task: tasks.Task, keep: Path) -> Transitions:
-    path = keep / f"{task.name}.parquet"
+def logged(task: tasks.Task, arguments: argparse.Namespace) -> Transitions:
+    path = arguments.keep / f"{task.name}.parquet"
     if not path.exists():
-        keep.mkdir(parents=True, exist_ok=True)
-        collect(CollectConfig(task=task.name)).save(path)
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+        collect(CollectConfig(task=task.name, steps_per_behavior=arguments.records)).save(path)
     return worldrex.load(path)
 
 
