@@ -18,6 +18,7 @@ from tests.data.readers.formats import Columns, with_last_frames
 from worldrex.data import Transitions
 from worldrex.data.transitions import COLUMNS
 
+
 def recipes() -> dict[str, list[pages.Block]]:
     """The fenced blocks below each heading of the page's section on recipes."""
     section = re.split(r"^## ", pages.read("data.md"), flags=re.MULTILINE)

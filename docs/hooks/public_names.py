@@ -9,7 +9,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 PAGE = "reference.md"
-ROOMS = ("worldrex", *(f"worldrex.{room}" for room in ("risk", "tasks", "data", "dynamics", "policy", "evaluation", "report", "watch")))
+_NAMES = ("risk", "tasks", "data", "dynamics", "policy", "evaluation", "report", "watch")
+ROOMS = ("worldrex", *(f"worldrex.{room}" for room in _NAMES))
 
 
 def on_page_content(content: str, page: Any, **_: Any) -> str:
