@@ -2,22 +2,25 @@
 
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import pages
-from tests.program import TINY, Program, Words
+from tests.program import TINY, Program
 
 # What each verb is given besides, so that it ends soon.
 SHORT = {
     "collect": ["--steps-per-behavior", "1000"],
     "crossval": [*TINY, "--seeds", "1", "--weights", "300"],
     "fit": TINY,
-    "optimize": "--hidden 8 --batch 16 --steps 30 --rollouts 20 --rollout-every 10".split(),
-    "evaluate": "--episodes 3 --cloning-steps 10".split(),
+    "optimize": ["--hidden", "8", "--batch", "16", "--steps", "30", "--rollouts", "20", "--rollout-every", "10"],
+    "evaluate": ["--episodes", "3", "--cloning-steps", "10"],
 }
+
+
+def commands(block: str) -> list[list[str]]:
+    return [[*shlex.split(line), *SHORT.get(line.split()[1], [])] for line in block.splitlines()]
 
 
 def labels(text: str) -> list[str]:
@@ -27,36 +30,28 @@ def labels(text: str) -> list[str]:
 
 
 def test_the_tutorial(
-    call: Callable[..., Words],
-    program: Program,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    program: Program, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    said, verbs = "", []
-    for language, content in pages.blocks(pages.read("tutorial.md")):
+    page = pages.blocks(pages.read("tutorial.md"))
+    given = [command for language, content in page if language == "sh" for command in commands(content)]
+    assert {words[0] for words in given} == {"worldrex"}
+    verbs = {"collect", "describe", "crossval", "fit", "score", "optimize", "evaluate", "report"}
+    assert {words[1] for words in given} == verbs
+    told = program.session([words[1:] for words in given])
+    assert [(words, err) for words, (code, _, err) in zip(given, told, strict=True) if code] == []
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+    outputs, said = iter(told), ""
+    for language, content in page:
         match language:
             case "sh":
-                said = ""
-                for line in content.splitlines():
-                    word, verb, *flags = shlex.split(line)
-                    assert word == "worldrex"
-                    run = (
-                        program if verb in ("crossval", "fit", "score", "optimize", "evaluate") else call
-                    )  # compiles faster
-                    code, out, err = run(verb, *flags, *SHORT.get(verb, []))
-                    assert code == 0, err
-                    verbs.append(verb)
-                    said += out
+                said = "".join(next(outputs)[1] for _ in commands(content))
             case "python":
                 exec(compile(content, "docs/tutorial.md", "exec"), {})
                 said = capsys.readouterr().out
             case "text":
-                told = " ".join(said.split())
-                assert [label for label in labels(content) if label not in told] == []
+                spaced = " ".join(said.split())
+                assert [label for label in labels(content) if label not in spaced] == []
             case other:
                 assert other == "console"
-    assert set(verbs) == {"collect", "describe", "crossval", "fit", "score", "optimize", "evaluate", "report"}
-    assert (tmp_path / "report.html").stat().st_size > 10_000
