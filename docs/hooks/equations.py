@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
 
 EQUATION = re.compile(r'<(span|div) class="arithmatex">(?:\\\((.*?)\\\)|\\\[(.*?)\\\])</\1>', re.DOTALL)
 
@@ -16,6 +17,8 @@ def on_page_content(content: str, **_: Any) -> str:
 
 def _mathml(found: re.Match[str]) -> str:
     tag, inline, block = found.groups()
-    if tag == "span":
-        return convert(html.unescape(inline), display="inline")
-    return f'<div class="equation">{convert(html.unescape(block), display="block")}</div>'
+    tex = html.unescape(inline if tag == "span" else block)
+    told = convert(tex, display="inline" if tag == "span" else "block")
+    if "\\" in told:  # a command that is not known is left as it stands
+        raise PluginError(f"this equation has a command that latex2mathml does not know: {tex}")
+    return told if tag == "span" else f'<div class="equation">{told}</div>'
