@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import tomllib
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,12 @@ def test_the_page_of_commands_has_each_verb_and_each_flag(monkeypatch: pytest.Mo
         "| `--weight FLOAT` | Weight of the penalty; 0 is empirical risk minimization (ERM). (default: 100.0) |"
         in (sections[list(VERBS).index("fit")])
     )
+
+
+def test_the_version_to_cite_is_the_one_that_there_is():
+    version = tomllib.loads((pages.DOCS.parent / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\nversion: {version}\n" in (pages.DOCS.parent / "CITATION.cff").read_text()
+    assert f"version = {{{version}}}" in pages.read("citing.md")
 
 
 def test_a_line_of_a_help_that_belongs_to_no_flag_is_an_error():
