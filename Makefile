@@ -24,7 +24,7 @@ lint: $(STAMPS)/worldrex-lint      ## style, types, import contracts
 	$(BIN)/lint-imports
 
 docs: $(STAMPS)/worldrex-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # with --quiet, warnings would not count
 
 clean:
 	rm -rf $(VENV) site dist

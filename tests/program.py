@@ -41,6 +41,16 @@ registry._TASKS.update({n: dataclasses.replace(t, steps_per_behavior=200) for n,
 from worldrex.cli import main
 sys.exit(main())
 """
+_SESSION = """
+import contextlib, io, json, sys
+from worldrex.cli import main
+told = []
+for words in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        told.append((main(words), out, err))
+print(json.dumps([(code, out.getvalue(), err.getvalue()) for code, out, err in told]))
+"""
 
 
 def write_logs(folder: Path) -> dict[str, Path]:
@@ -78,6 +88,14 @@ class Program:
         process = self.start(*words)
         out, err = process.communicate(timeout=300)
         return process.returncode, out, err
+
+    def session(self, commands: list[list[str]]) -> list[Words]:
+        """Exit code, stdout and stderr of each of several commands, one after the other in one process, 100 columns wide."""
+        done = subprocess.run(
+            [sys.executable, "-c", _SESSION], input=json.dumps(commands), stdout=subprocess.PIPE, text=True,
+            env=self.environment | {"COLUMNS": "100"}, check=True, timeout=900,
+        )  # fmt: skip
+        return [(code, out, err) for code, out, err in json.loads(done.stdout)]
 
     def end_at(self, stage: str, signal: int, *words: str | Path, out: Path) -> tuple[int, str, str, float]:
         """Send a signal as soon as status.json says `stage`; also the seconds until the end."""

@@ -5,36 +5,26 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests import pages
 from tests.data.logs import make_log
 from tests.data.readers import formats
 from tests.data.readers.formats import Columns, with_last_frames
 from worldrex.data import Transitions
 from worldrex.data.transitions import COLUMNS
 
-PAGE = Path(__file__).parents[1] / "docs" / "data.md"
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-
-class Block(NamedTuple):
-    """A fenced block: its language, and what is in it."""
-
-    language: str
-    content: str
-
-
-def recipes() -> dict[str, list[Block]]:
+def recipes() -> dict[str, list[pages.Block]]:
     """The fenced blocks below each heading of the page's section on recipes."""
-    section = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    section = re.split(r"^## ", pages.read("data.md"), flags=re.MULTILINE)
     (found,) = (text for text in section if text.startswith("Recipes\n"))
     parts = found.split("\n### ")[1:]
-    return {part.split("\n", 1)[0]: [Block(*found) for found in FENCE.findall(part)] for part in parts}
+    return {part.split("\n", 1)[0]: pages.blocks(part) for part in parts}
 
 
 def one_behavior(number: int) -> Transitions:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import recipes
+from tests import pages, recipes
 from tests.data.test_label import controlled
 from tests.program import TINY, Program, Words
 from worldrex.data import agreement, load
@@ -58,7 +58,7 @@ class Reader:
         self.told: list[str] = []
         self.ran: list[str] = []
 
-    def follow(self, blocks: list[recipes.Block]) -> None:
+    def follow(self, blocks: list[pages.Block]) -> None:
         for language, content in blocks:
             match language:
                 case "sh":

@@ -22,19 +22,15 @@ Tick = Callable[[], None]
 
 
 class Candidate(NamedTuple):
-    """A number of behaviors that was tried.
-
-    Arguments:
-        behaviors: the number.
-        log_likelihood: of held-out episodes, mean per episode, in nats and effective steps.
-        behind: how much the best candidate is ahead of it, mean over the same episodes.
-        behind_error: standard error of `behind`.
-    """
+    """A number of behaviors that was tried."""
 
     behaviors: int
     log_likelihood: float
+    """Of held-out episodes, mean per episode, in nats and effective steps."""
     behind: float
+    """How much the best candidate is ahead of it, mean over the same episodes."""
     behind_error: float
+    """Standard error of `behind`."""
 
 
 @dataclass(frozen=True, eq=False)

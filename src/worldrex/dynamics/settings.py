@@ -12,6 +12,7 @@ from worldrex.dynamics.samplers import SamplerName
 from worldrex.dynamics.terminations import rule_of
 
 TrainedPenalty = risk.PenaltyName
+"""The name of a penalty that the trainer takes: all of `risk`'s."""
 Keep = Literal["last", "best"]
 
 # MOPO's, for its four hidden layers and the heads (Yu et al. 2020, released code).

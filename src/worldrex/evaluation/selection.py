@@ -22,6 +22,7 @@ class Choice(NamedTuple):
 
 
 ERM = Choice("none", 0.0)
+"""No penalty: the choice that every other is compared with."""
 
 
 class LeftOut(NamedTuple):

@@ -21,6 +21,7 @@ from worldrex.policy.uncertainties import UncertaintyName
 from worldrex.policy.worlds import EnsembleWorld, Outcome, world_of
 
 WORLD_ID = "worldrex/World-v0"
+"""What Gymnasium calls the model as an environment, once `worldrex.policy` is imported."""
 
 Model = WorldModel | str | os.PathLike[str]
 Log = Transitions | str | os.PathLike[str]

@@ -37,6 +37,7 @@ class WeightedMoments(NamedTuple):
 
 
 Moments = GroupMoments | WeightedMoments
+"""Either, as the risks and penalties take them."""
 
 
 def group_moments(

@@ -8,6 +8,7 @@ from worldrex.risk.arrays import Array, RiskError, framework_of
 from worldrex.risk.moments import Moments, require_moments
 
 PenaltyName = Literal["none", "variance", "std", "mad", "worst", "irm", "group_dro", "cvar", "quantile"]
+"""The name of a penalty."""
 Reduce = Literal["mean", "sum", "pooled", "none"]
 
 
