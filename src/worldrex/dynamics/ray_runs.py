@@ -162,7 +162,7 @@ class _Driver:
         if self.losses[task.number] >= MOST_LOSSES:
             raise TrainingError(
                 f"chunk {task.number + 1} of {len(self.tasks)} was lost {MOST_LOSSES} times, the last time because {reason}. "
-                "What is finished is kept: see to the nodes (memory, logs of Ray), and give the same command to go on, with fewer "
+                "What is finished is kept: see to the nodes (memory, logs of Ray) and give the same command to go on; with fewer "
                 "--runs-per-chunk where memory is short."
             ) from error
         self.say(f"chunk {task.number + 1} of {len(self.tasks)} was lost ({reason}) and is trained again")
