@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import pytest
 
-from tests.dynamics.conftest import same_bits
-from worldrex.data import Transitions
-from worldrex.dynamics import Progress, Run, TrainConfig, TrainingError, connected, train_on_ray
+from tests.dynamics.conftest import arrays, same_bits
+from worldrex.data import DataError, Transitions, read_mapped, write_mapped
+from worldrex.dynamics import Progress, Run, TrainConfig, TrainingError, connected, train, train_on_ray
 from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
 
 if TYPE_CHECKING:
@@ -179,6 +179,25 @@ def test_an_error_on_a_worker_is_the_users_own(nodes: Nodes, log: Transitions):
         pytest.raises(TrainingError, match=r"^no records are left when 'operator 0', 'operator"),
     ):
         train_on_ray(log, [Run(left_out=(0, 1, 2, 3))], TrainConfig())
+
+
+def test_a_log_on_disk_is_opened_on_each_node(nodes: Nodes, log: Transitions, tmp_path: Path):
+    write_mapped([log], tmp_path / "log")
+    write_mapped([log.rows(log.episode > 0)], tmp_path / "other")
+    data = read_mapped(tmp_path / "log")
+    config = TrainConfig(members=1, elites=1, hidden=(16,), batch=32, warmup_steps=20, steps=80)
+    runs = [Run("variance", 10.0, True, (1,), 3)]
+    with pytest.raises(TrainingError, match="the log lies on disk: give `source`"):
+        train_on_ray(data, runs, config)
+    with connected(nodes.address):
+        for name, message in (
+            ("nowhere", "on node .*nowhere.* Each node needs the log under the same path"),
+            ("other", "on node .* the log is another one"),
+        ):
+            with pytest.raises(DataError, match=message):
+                train_on_ray(data, runs, config, source=partial(read_mapped, tmp_path / name))
+        found = train_on_ray(data, runs, config, source=partial(read_mapped, tmp_path / "log"))
+    assert same_bits(arrays(found), arrays(train(data, runs, config)))
 
 
 _TRAINING = ("--members 1", "--elites 1", "--hidden 8", "--batch 32", "--warmup-steps 20", "--steps 200")

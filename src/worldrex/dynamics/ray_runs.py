@@ -137,10 +137,14 @@ class _Driver:
         try:
             told = ray().get(ref)
         except errors.RayTaskError as error:
-            if isinstance(error.cause, ImportError):
+            # What a worker cannot import, Ray tells by several types, for the function and for its arguments.
+            *_, reason = str(error).strip().splitlines()
+            if reason.startswith(("ModuleNotFoundError", "ImportError", "AttributeError")) and any(
+                told in str(error) for told in ("failed to import on the worker", "input arguments for this task")
+            ):
                 raise TrainingError(
-                    f"a worker of the Ray cluster cannot import what trains ({error.cause}): install worldrex "
-                    f"{task.versions['worldrex'] or ''} on each node."
+                    f"a worker of the Ray cluster cannot import what trains ({reason}). Install worldrex "
+                    f"{task.versions['worldrex'] or 'of the same version'} on each node, for the Python that `ray start` runs in."
                 ) from error
             raise  # a fault of worldrex itself
         except errors.RayError as error:
