@@ -235,13 +235,20 @@ def test_ctrl_c_keeps_the_finished_chunks(nodes: Nodes, program: "Program", logs
     [
         ("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1' (*refused). Start one with `ray start --head`"),
         ("ray://127.0.0.1:1", "--ray 'ray://127.0.0.1:1' is no address; give HOST:PORT"),
+        ("auto", "no Ray cluster answers at '127.0.0.1:2' (*refused)"),
         ("nowhere", "--ray 'nowhere' is no address; give HOST:PORT"),
     ],
 )
 def test_an_address_that_does_not_answer(
-    call: "Callable[..., Words]", logs: dict[str, Path], tmp_path: Path, address: str, message: str
+    call: "Callable[..., Words]",
+    logs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    message: str,
 ):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'worldrex[ray]'")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:2")  # "auto": whatever else runs on this machine
     code, out, err = call("crossval", logs["logged"], *FLAGS, "--ray", address, "--out", tmp_path / "out")
     assert (code, out) == (2, "")
     before, _, after = message.partition("*")

@@ -1,6 +1,5 @@
 """The door to a Ray cluster. Ray is imported here only, and only when it is asked for."""
 
-import os
 import socket
 import warnings
 from collections.abc import Iterator
@@ -26,7 +25,9 @@ def connected(address: str) -> Iterator[None]:
     if api.is_initialized():
         yield
         return
-    _require_answer(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
+    if address == "auto":
+        address = _of_this_machine()
+    _require_answer(address)
     own = {"include_dashboard": False} if address == "local" else {}
     with _hushed():
         try:
@@ -57,6 +58,17 @@ def on_this_node() -> Any:
     """Has an actor run on the driver's node, which lives as long as the driver does."""
     strategies = import_module("ray.util.scheduling_strategies")
     return strategies.NodeAffinitySchedulingStrategy(ray().get_runtime_context().get_node_id(), soft=True)
+
+
+def _of_this_machine() -> str:
+    """What "auto" stands for. Ray takes the word, too, and then waits for minutes for a cluster that has gone."""
+    services = import_module("ray._private.services")
+    if not hasattr(services, "get_ray_address_from_environment"):
+        return "auto"
+    try:
+        return services.get_ray_address_from_environment("auto", None)
+    except ConnectionError as error:
+        raise _unanswered("auto", "none runs on this machine, and RAY_ADDRESS names none") from error
 
 
 def _require_answer(address: str) -> None:
