@@ -14,7 +14,7 @@ run: $(STAMPS)/worldrex            ## the main job on the built-in task, to a re
 quick: $(STAMPS)/worldrex          ## the same path in under a minute
 	@$(BIN)/worldrex run --quick $(ARGS)
 
-test: $(STAMPS)/worldrex-test $(addprefix $(STAMPS)/framework-,$(FRAMEWORKS))   ## FRAMEWORKS="torch tensorflow" adds those arrays
+test: $(STAMPS)/worldrex-test $(addprefix $(STAMPS)/framework-,$(FRAMEWORKS))   ## FRAMEWORKS="torch tensorflow ray" adds what needs those
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(STAMPS)/worldrex-lint      ## style, types, import contracts
@@ -52,6 +52,10 @@ $(STAMPS)/worldrex-%: pyproject.toml | $(STAMPS)/worldrex
 $(STAMPS)/framework-torch: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet '$(TORCH)'
 	$(BIN)/python -m pip install --quiet --editable '.[stable-baselines3]'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/framework-ray: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[ray]'
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/framework-tensorflow: | $(BIN)/python

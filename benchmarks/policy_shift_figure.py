@@ -44,6 +44,7 @@ def main() -> None:
             {"hconcat": [of_task(name, rows, labels=i == 0) for i, (name, rows) in enumerate(found.items())], "spacing": 18},
             of_batches(batches),
         ],
+        "resolve": {"scale": {"color": "independent"}},
         "config": {"view": {"stroke": None}, "axis": {"labelFontSize": 12, "titleFontSize": 12, "grid": False}},
     }  # fmt: skip
     arguments.file.write_text(vl_convert.vegalite_to_svg(chart))

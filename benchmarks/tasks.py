@@ -1,21 +1,24 @@
 """ERM and the penalized models on a task with a known truth: errors under behaviors that nobody logged, and slopes.
 
     JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/tasks.py --task gusty-hopper [--weights 0 100 300] [--seeds 0 1] ...
+                           [--ray ADDRESS]
 
 Logs the task's behaviors (--records of each), trains an ensemble for each weight and seed as one program, and scores it under
 the unlogged behaviors. Prints a Markdown table: mean squared error over all outputs as a multiple of the noise floor, the same
 for the output that a gust moves most alone, and the slopes of that output and of the reward in the direction in which the
-operators answered the gust, per unit of the action; mean over the seeds [lowest, highest].
+operators answered the gust, per unit of the action; mean over the seeds [lowest, highest]. With --ray a Ray cluster trains
+(HOST:PORT of its head, auto, or local), to the same table; each ensemble is a chunk.
 """
 
 import argparse
 import time
+from functools import partial
 
 import numpy as np
 
 from worldrex import tasks
 from worldrex.data import CollectConfig, collect
-from worldrex.dynamics import Run, TrainConfig, fit_runs
+from worldrex.dynamics import Run, TrainConfig, connected, fit_runs, train_on_ray
 from worldrex.evaluation import action_slope, output_scale, squared_errors
 
 
@@ -30,6 +33,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--members", type=int, default=3)
     parser.add_argument("--per-dimension", action="store_true", help="penalize the risks of each output apart")
+    parser.add_argument("--ray", metavar="ADDRESS")
     arguments = parser.parse_args()
     task = tasks.task(arguments.task)
     logged = collect(CollectConfig(task=task.name, steps_per_behavior=arguments.records))
@@ -50,7 +54,11 @@ def main() -> None:
     )  # fmt: skip
     runs = [Run("variance", weight, True, (), seed) for weight in arguments.weights for seed in arguments.seeds]
     started = time.perf_counter()
-    models, _ = fit_runs(logged, runs, config)
+    if arguments.ray is None:
+        models, _ = fit_runs(logged, runs, config)
+    else:
+        with connected(arguments.ray):
+            models, _ = fit_runs(logged, runs, config, trainer=partial(train_on_ray, runs_per_chunk=1, say=print))
     seconds = time.perf_counter() - started
 
     behaviors = test.behavior_names

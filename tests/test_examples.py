@@ -5,6 +5,8 @@ import re
 import runpy
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -69,3 +71,21 @@ def test_a_model_in_pytorch_tells_the_same(
     monkeypatch.setattr("sys.argv", [script, "model"])
     runpy.run_path(script, run_name="__main__")
     assert capsys.readouterr().out.startswith("at zero: [")
+
+
+def test_behaviors_first(capsys: pytest.CaptureFixture[str]):
+    """Absent behaviors have no part in the penalty; the drawn are all different, and the rows are theirs."""
+    space = runpy.run_path(str(ROOT / "examples" / "behaviors_first.py"), run_name="example")
+    space["main"]()
+    drawn, of_all = (float(line.rpartition(" ")[2]) for line in capsys.readouterr().out.splitlines())
+    assert drawn == pytest.approx(of_all, rel=1e-5)
+    size = jnp.array([1, 2, 3, 4, 5, 6, 7])
+    first = jnp.cumsum(size) - size
+    seen = set()
+    for seed in range(50):
+        rows, behavior, number = space["draw"](first, size, 3, 4, key=jax.random.key(seed))
+        own = np.asarray(behavior)[np.asarray(number)]
+        assert len(set(np.asarray(behavior).tolist())) == 3
+        np.testing.assert_array_equal(np.asarray(jnp.searchsorted(first, rows, side="right") - 1), own)
+        seen |= set(np.asarray(rows).tolist())
+    assert seen == set(range(21))  # all rows of the six behaviors in three parts of two

@@ -3,6 +3,8 @@
 import dataclasses
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,21 @@ from worldrex.commands.training_flags import (
     Numbers,
     Patience,
     Penalties,
+    Ray,
     TensorBoard,
     configuration,
 )
-from worldrex.data import load
-from worldrex.dynamics import forget, longest_episode, require_fitting
+from worldrex.data import Transitions, load, maps_of
+from worldrex.dynamics import (
+    RUNS_PER_CHUNK,
+    Sweep,
+    connected,
+    forget,
+    longest_episode,
+    require_chunk,
+    require_fitting,
+    train_on_ray,
+)
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable, shift_map, verdict
 from worldrex.event_files import EventFiles
 from worldrex.runs import open_run, write_json
@@ -44,6 +56,9 @@ class Command(CrossvalConfig, LoadFlags):
     paths: Logs
     out: Path
     """Run folder to write."""
+    ray: Ray = None
+    runs_per_chunk: int = RUNS_PER_CHUNK
+    """With --ray: trainings that a worker does as one program. A finished chunk is kept in --out and never trained again."""
     tensorboard: TensorBoard = False
     json: Json = False
 
@@ -52,10 +67,18 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Compare the weights, write config.json and summary.json."""
     config = configuration(CrossvalConfig, command)
     require_sweepable(config)
+    require_chunk(command.runs_per_chunk)
     taken_for: list[str] = []
     data = load(*command.paths, options=command, say=taken_for.append)
     require_comparable(data)
     require_fitting(config, data.behavior_names, data.obs.shape[1], longest_episode(data.episode))
+    with connected(command.ray) if command.ray is not None else nullcontext():
+        return _compare(command, config, data, taken_for, terminal)
+
+
+def _compare(
+    command: Command, config: CrossvalConfig, data: Transitions, taken_for: list[str], terminal: Terminal
+) -> dict[str, Any]:
     # Files that have changed since must not be mixed with a checkpoint of the old ones.
     settings = dataclasses.asdict(config) | {"paths": command.paths} | command.settings()
     settings["records_crc32"] = data.checksum()
@@ -66,7 +89,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     with folder.job("crossval"):
         report = partial(log_weights, folder, data)
         with terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick:
-            table = crossval(data, config, report=report, tick=tick, **checkpoints(folder, terminal, "crossval"))
+            told = checkpoints(folder, terminal, "crossval")
+            table = crossval(data, config, report=report, tick=tick, trainer=_trainer(command, data), **told)
         found = verdict(table.selection, {})
         summary = {
             "format": 1, "kind": "crossval", "task": command.paths[0].stem, "seed": config.seed,
@@ -85,3 +109,12 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         write_json(folder.path / "summary.json", summary)
         forget(folder.path / "checkpoint")
     return summary
+
+
+def _trainer(command: Command, data: Transitions) -> Callable[..., Sweep] | None:
+    """The cluster, or None for this process."""
+    if command.ray is None:
+        return None
+    # A log on disk is not sent: each node opens it.
+    source = partial(load, *map(Path.absolute, command.paths), options=command) if maps_of(data) else None
+    return partial(train_on_ray, runs_per_chunk=command.runs_per_chunk, source=source)

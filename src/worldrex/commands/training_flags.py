@@ -46,6 +46,15 @@ TensorBoard = Annotated[
         help="Write the metrics for TensorBoard too, into tensorboard/ of the run folder.", help_behavior_hint=""
     ),
 ]
+Ray = Annotated[
+    str | None,
+    tyro.conf.arg(
+        metavar="ADDRESS",
+        help="Have a Ray cluster train, to the same table: HOST:PORT of its head, auto (the one of this machine), or local (one "
+        "is started here).",
+        help_behavior_hint="(default: this process trains)",
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The probabilistic network that is one member of the ensemble: a trunk with a mean and a log-variance head."""
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,3 +81,35 @@ def apply_network(network: Network, inputs: Float[Array, "batch input"], *, deta
     log_var = (detached if detach_variance else hidden) @ network.log_var[0] + network.log_var[1][None]
     log_var = high - jax.nn.softplus(high - log_var)
     return Told(jnp.asarray(mean), jnp.asarray(low + jax.nn.softplus(log_var - low)), stop)
+
+
+def named_arrays(tree: Any) -> dict[str, np.ndarray]:
+    """Every array of a tree by the path to it, as a file has them."""
+    leaves, _ = jax.tree.flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
+
+
+def parts_of(networks: Network) -> dict[str, Any]:
+    """Which parts it has, as `network_of` asks for them."""
+    return {
+        "hidden_layers": len(networks.trunk),
+        "gaussian": networks.log_var is not None,
+        "terminates": networks.stop is not None,
+    }
+
+
+def network_of(arrays: Mapping[str, np.ndarray], parts: Mapping[str, Any]) -> Network:
+    """The network, or networks, whose arrays are named "networks." and so on. **Raises:** `KeyError`."""
+
+    def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return arrays[f"networks.{name}.0"], arrays[f"networks.{name}.1"]
+
+    gaussian = parts.get("gaussian", True)
+    return Network(
+        trunk=tuple(layer(f"trunk.{i}") for i in range(parts["hidden_layers"])),
+        mean=layer("mean"),
+        log_var=layer("log_var") if gaussian else None,
+        min_log_var=arrays["networks.min_log_var"] if gaussian else None,
+        max_log_var=arrays["networks.max_log_var"] if gaussian else None,
+        stop=layer("stop") if parts.get("terminates") else None,
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, PRNGKeyArray
 
 from worldrex import sealed
-from worldrex.dynamics.ensemble import Network, apply_network
+from worldrex.dynamics.ensemble import Network, apply_network, named_arrays, network_of, parts_of
 from worldrex.dynamics.features import Features
 from worldrex.dynamics.normalizer import Normalizer
 from worldrex.dynamics.terminations import rule_of
@@ -141,9 +141,7 @@ class WorldModel(NamedTuple):
         **Raises:** `RunError` where it cannot be written.
         """
         description = {
-            "hidden_layers": len(self.networks.trunk),
-            "gaussian": self.networks.log_var is not None,
-            "terminates": self.networks.stop is not None,
+            **parts_of(self.networks),
             "obs_dims": self.obs_dims,
             "elites": self.elites,
             "behavior_names": self.behavior_names,
@@ -151,7 +149,8 @@ class WorldModel(NamedTuple):
             "termination": self.termination,
             "trained": self.trained,
         }
-        sealed.save(Path(path), KIND, _named_arrays(self.networks, self.normalizer), description)
+        arrays = named_arrays({"networks": self.networks, "normalizer": self.normalizer})
+        sealed.save(Path(path), KIND, arrays, description)
 
 
 def load_model(path: str | os.PathLike[str]) -> WorldModel:
@@ -176,25 +175,9 @@ def _require_consistent(model: WorldModel) -> None:
         raise ValueError(f"a dimension beyond the {model.obs_dims} of obs")
 
 
-def _named_arrays(networks: Network, normalizer: Normalizer) -> dict[str, np.ndarray]:
-    leaves, _ = jax.tree.flatten_with_path({"networks": networks, "normalizer": normalizer})
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
-
-
 def _from_arrays(arrays: dict[str, np.ndarray], description: dict) -> WorldModel:
-    def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
-        return arrays[f"networks.{name}.0"], arrays[f"networks.{name}.1"]
-
-    gaussian = description.get("gaussian", True)
     model = WorldModel(
-        networks=Network(
-            trunk=tuple(layer(f"trunk.{i}") for i in range(description["hidden_layers"])),
-            mean=layer("mean"),
-            log_var=layer("log_var") if gaussian else None,
-            min_log_var=arrays["networks.min_log_var"] if gaussian else None,
-            max_log_var=arrays["networks.max_log_var"] if gaussian else None,
-            stop=layer("stop") if description.get("terminates") else None,
-        ),
+        networks=network_of(arrays, description),
         normalizer=Normalizer(*(arrays[f"normalizer.{name}"] for name in Normalizer._fields)),
         elites=np.array(description["elites"], int),
         obs_dims=description["obs_dims"],

@@ -129,7 +129,8 @@ def require_comparable(data: Transitions) -> None:
 
 def crossval(
     data: Transitions, config: CrossvalConfig | None = None, *,
-    report: Report | None = None, tick: Callable[[int, int], None] | None = None, **more: Any,
+    report: Report | None = None, tick: Callable[[int, int], None] | None = None,
+    trainer: Callable[..., Sweep] | None = None, **more: Any,
 ) -> CrossvalTable:  # fmt: skip
     """Train with each behavior left out in turn, for each penalty, weight and seed, all as one program; choose.
 
@@ -142,6 +143,7 @@ def crossval(
       ERM is trained, and no weight is chosen.
     - `config`: penalties, weights, seeds and training.
     - `report` (also told the runs; not of the pairs), `tick` and what else `train` takes: `checkpoint`, ...
+    - `trainer`: trains instead of `train`, such as `train_on_ray`.
 
     **Returns:** `CrossvalTable`; all risks are squared errors of the ensemble's mean in units of the whole log's outputs, so
     that those of different folds can be compared.
@@ -168,6 +170,7 @@ def crossval(
             return told
         return lambda step, total: told(before * total + own * step, sum(sizes) * total)
 
+    more["trainer"] = trainer or train
     folds = [(behavior,) for behavior in behaviors]
     swept = _sweep(data, folds, choices, config, report=report, tick=ticking(0, sizes[0]), **more)
     left_out, trained = _errors(data, swept, held_out, config)
@@ -202,7 +205,7 @@ def _above_zero(weights: Sequence[float]) -> list[float]:
 
 def _sweep(
     data: Transitions, folds: Sequence[tuple[int, ...]], choices: Sequence[Choice], config: CrossvalConfig, *,
-    report: Report | None = None, **more: Any,
+    trainer: Callable[..., Sweep], report: Report | None = None, **more: Any,
 ) -> _Swept:  # fmt: skip
     """Train each choice with each fold left out, for each seed."""
     # ERM is any penalty of weight 0; the first one, so that no program is compiled for "none".
@@ -215,7 +218,7 @@ def _sweep(
     ]
     tell = None if report is None else lambda progress: report(progress, runs)
     with resident(data):
-        return _Swept(train(data, runs, config, report=tell, **more), runs, folds, len(choices))
+        return _Swept(trainer(data, runs, config, report=tell, **more), runs, folds, len(choices))
 
 
 def _errors(
