@@ -22,6 +22,7 @@ from worldrex.dynamics.sweep import Progress, Sweep
 LOOK_SECONDS = 0.5
 MOST_LOSSES = 5
 RUNS_PER_CHUNK = 8
+"""Runs that a worker trains as one program, where nobody says."""
 Source = Callable[[], Transitions]
 
 
