@@ -163,7 +163,7 @@ def traffic(steps: int) -> None:
 
     def compiled(*arguments: Any, **more: Any) -> Any:
         programs = compiling(*arguments, **more)
-        texts.append(programs.advance.as_text())
+        texts.append(str(programs.advance.as_text()))
         return programs
 
     sweep.compile_programs = compiled
