@@ -169,7 +169,7 @@ def train(recipe: Recipe, images: Array, digits: Array, weight: Array, *, key: A
         now = jnp.where(number < recipe.switch, jnp.minimum(1.0, weight), weight)
         gradient = jax.grad(objective)(layers, x, label, now, recipe)
         updates, state = optimizer.update(gradient, state)
-        return (optax.apply_updates(layers, updates), state), None
+        return (jax.tree.map(jnp.add, layers, updates), state), None
 
     steps = jnp.arange(recipe.steps), jax.random.split(for_batches, recipe.steps)
     (layers, _), _ = jax.lax.scan(step, (layers, optimizer.init(layers)), steps)
