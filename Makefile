@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 STAMPS := $(VENV)/stamps
 ARGS ?=
 
-.PHONY: run quick test lint docs clean
+.PHONY: run quick test lint docs dist package test-oldest audit clean
 
 run: $(STAMPS)/worldrex            ## the main job on the built-in task, to a report
 	@$(BIN)/worldrex run $(ARGS)
@@ -26,8 +26,22 @@ lint: $(STAMPS)/worldrex-lint      ## style, types, import contracts
 docs: $(STAMPS)/worldrex-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # with --quiet, warnings would not count
 
+dist: $(STAMPS)/worldrex-dist      ## wheel and sdist, checked
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . >/dev/null
+	$(BIN)/python -m twine check --strict dist/*
+
+package:                           ## the same, installed into a clean environment and run there
+	.ci/package
+
+test-oldest:                       ## the oldest versions that pyproject.toml admits, on Python 3.11
+	.ci/oldest $(ARGS)
+
+audit: $(STAMPS)/worldrex-audit    ## known vulnerabilities of what is installed; needs the network
+	.ci/audit
+
 clean:
-	rm -rf $(VENV) site dist
+	rm -rf $(VENV) .venv-oldest site dist
 
 # A virtual environment holds its own path: in a clone that was moved, it is made anew.
 ifneq ($(wildcard $(STAMPS)/home),)

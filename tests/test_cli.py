@@ -50,6 +50,20 @@ def test_the_installed_program() -> None:
     assert done.stderr.startswith("worldrex: there is no verb 'runn'. Did you mean 'run'?")
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import worldrex",
+        "from worldrex.cli import main; main(['--help'])",
+        "from worldrex.cli import main; main(['fti'])",
+    ],
+)
+def test_nothing_is_imported_before_it_is_needed(code: str) -> None:
+    code += "; import sys; sys.exit(sorted({'jax', 'numpy', 'tyro', 'rich', 'pyarrow'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
 def test_describe_does_not_wait_for_jax(logs: dict[str, Path]) -> None:
     code = (
         "import sys; from worldrex.cli import main; code = main(sys.argv[1:]); "

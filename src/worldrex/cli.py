@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
+from typing import Any
 
 from worldrex.runs import RunError, plain
-from worldrex.terminal import Terminal
 
 VERBS = {
     "run": "everything below on a task or on your logs, in order, to a report",
@@ -57,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"worldrex {worldrex.__version__}")
         return 0
-    if verb not in VERBS:
-        close = get_close_matches(verb, VERBS, n=1)
+    if verb not in (*VERBS, "completion"):
+        close = get_close_matches(verb, (*VERBS, "completion"), n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         print(f"worldrex: there is no verb {verb!r}.{hint}\n\n{_help()}", file=sys.stderr)
         return USAGE
@@ -89,15 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(verb: str, rest: list[str]) -> int:
+    if verb == "completion":
+        from worldrex import completion
+
+        return completion.main(rest, VERBS, _markers)
     _use_all_cores()
     import tyro
 
+    from worldrex.terminal import Terminal
+
     module = import_module(f"worldrex.commands.{verb}")
-    flags = (
-        (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes) if verb != "run" else (tyro.conf.FlagCreatePairsOff,)
-    )
     command = tyro.cli(
-        module.Command, args=rest, prog=f"worldrex {verb}", description=module.Command.__doc__, config=flags
+        module.Command, args=rest, prog=f"worldrex {verb}", description=module.Command.__doc__, config=_markers(verb)
     )
     try:
         result = module.main(command, Terminal(stderr=command.json))
@@ -108,6 +111,13 @@ def _run(verb: str, rest: list[str]) -> int:
     if command.json:
         _tell(result)
     return 0
+
+
+def _markers(verb: str) -> tuple[Any, ...]:
+    """How tyro makes flags of a verb's dataclass: `run` alone has groups of flags of the same names."""
+    import tyro
+
+    return (tyro.conf.FlagCreatePairsOff, *(() if verb == "run" else (tyro.conf.OmitArgPrefixes,)))
 
 
 def _tell(result: object) -> None:
@@ -125,6 +135,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _complain(message: str) -> None:
+    from worldrex.terminal import Terminal  # rich takes longer to import than all that --help needs
+
     Terminal(stderr=True).say(message, indent=0)
 
 
@@ -147,5 +159,6 @@ def _help() -> str:
     verbs = "\n".join(f"  {verb:<10}{what}" for verb, what in VERBS.items())
     return (
         "usage: worldrex VERB [flags]\n\nWorld models that hold under policies that nobody logged.\n\n"
-        f"{verbs}\n\n`worldrex VERB --help` tells a verb's flags. Start with `worldrex run`."
+        f"{verbs}\n\n`worldrex VERB --help` tells a verb's flags. Start with `worldrex run`.\n"
+        "`worldrex completion bash` (or zsh) prints a script that completes them."
     )
