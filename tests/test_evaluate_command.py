@@ -91,6 +91,17 @@ def test_any_registered_environment_and_several_policies(call: Call, tmp_path: P
     assert summary["all"]["stochastic"]["episodes"] == 6
     assert summary["episode_steps"] == 5
     assert summary["task"] is None
+    # A logged episode is longer, and a policy of a wider action space than the environment's would be cut off.
+    assert "a logged episode has up to" in text
+    assert "the policy's actions reach" not in text
+
+
+def test_actions_that_the_environment_cuts_off_are_told(call: Call, tmp_path: Path) -> None:
+    policy_of(2, limit=30.0).save(tmp_path / "wide")
+    env = ("--env", f"tests.evaluation.toys:{LINEAR_ID}", "--episode-steps", "5", "--episodes", "2")
+    code, text, _ = call("evaluate", tmp_path / "wide", *env, "--out", tmp_path / "out")
+    assert code == 0
+    assert "the policy's actions reach from -30 to 30" in " ".join(text.split())
 
 
 def test_bad_input_is_one_message_and_leaves_nothing(call: Call, folder: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import os
@@ -161,6 +162,21 @@ def test_the_policies_can_be_used(finished: tuple[Path, str, str], logs: dict[st
     assert chosen.shape == (len(obs), 1)
     assert (chosen == load_policy(folder / "policies" / f"{place}-0").act(obs)).all()
     assert (chosen != load_policy(folder / "policies" / f"{place}-1").act(obs)).any()
+
+
+def test_quick_keeps_what_was_given() -> None:
+    given = pipeline.RunConfig()
+    usual = pipeline.quickened(given)
+    assert (usual.policies, usual.optimize.steps, usual.crossval.weights) == (1, 2000, (0.0, 100.0))
+    own = dataclasses.replace(
+        given,
+        policies=2,
+        crossval=dataclasses.replace(given.crossval, weights=(0.0, 30.0)),
+        optimize=dataclasses.replace(given.optimize, steps=7),
+    )
+    quick = pipeline.quickened(own)
+    assert (quick.policies, quick.optimize.steps, quick.crossval.weights) == (2, 7, (0.0, 30.0))
+    assert (quick.crossval.steps, quick.fit) == (usual.crossval.steps, usual.fit)
 
 
 def test_ctrl_c_and_kill_are_resumed_to_the_same_end(

@@ -63,7 +63,7 @@ class RunConfig(LoadOptions):
     out: Path | None = None
     """Run folder; a new one under runs/ if not given. An unfinished run of the same settings is resumed."""
     quick: bool = False
-    """The same path with small trainings, in under a minute."""
+    """The same path with small trainings, in under a minute; other settings that are given are kept."""
     seed: int = 0
     """Seed of everything: collecting, splits, first weights, batches; those of crossval and fit follow it."""
     features: Features = field(default_factory=Features)
@@ -82,13 +82,17 @@ class RunConfig(LoadOptions):
 
 
 def quickened(config: RunConfig) -> RunConfig:
-    """The configuration that `--quick` stands for: fewer weights, seeds, members and steps."""
+    """The configuration that `--quick` stands for: smaller trainings, but for settings that were given others."""
+    usual = RunConfig()
+
+    def smaller(part: Any, of: Any, **small: Any) -> Any:
+        return dataclasses.replace(part, **{k: v for k, v in small.items() if getattr(part, k) == getattr(of, k)})
+
     return dataclasses.replace(
-        config,
-        crossval=dataclasses.replace(config.crossval, weights=(0.0, 100.0), seeds=1, warmup_steps=500, steps=1500),
-        fit=dataclasses.replace(config.fit, members=3, elites=3, batch=512, warmup_steps=500, steps=2000),
-        policies=min(config.policies, 1),
-        optimize=dataclasses.replace(config.optimize, steps=2000),
+        smaller(config, usual, policies=1),
+        crossval=smaller(config.crossval, usual.crossval, weights=(0.0, 100.0), seeds=1, warmup_steps=500, steps=1500),
+        fit=smaller(config.fit, usual.fit, members=3, elites=3, batch=512, warmup_steps=500, steps=2000),
+        optimize=smaller(config.optimize, usual.optimize, steps=2000),
     )
 
 
@@ -142,15 +146,9 @@ def run(config: RunConfig, terminal: Terminal, *, tensorboard: bool = False) -> 
     if given:
         # Files that have changed since must not be mixed with what was kept of the old ones.
         settings["records_crc32"] = [part.checksum() for part in given if part is not None]
-    folder = open_run(
-        out,
-        settings,
-        command=["worldrex", *sys.argv[1:]],
-        mirror=EventFiles(out / "tensorboard") if tensorboard else None,
-    )
-    job = Job(
-        name, task, config.crossval, config.fit, optimize, config.policies, reality, returns, folder, terminal
-    )  # fmt: skip
+    mirror = EventFiles(out / "tensorboard") if tensorboard else None
+    folder = open_run(out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
+    job = Job(name, task, config.crossval, config.fit, optimize, config.policies, reality, returns, folder, terminal)
     with folder.job("collect"):
         terminal.say(f"{folder.path}{' (resumed)' if folder.resumed else ''}", label="folder")
         for line in taken_for:

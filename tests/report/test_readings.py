@@ -14,9 +14,9 @@ from worldrex.report.tables import models
 def test_a_model_that_is_too_sure_is_told_so() -> None:
     said = readings.calibration(summary_of_gusty())
     assert said == (
-        "The 90 % intervals of ERM hold 68 to 68 % of the truths under unlogged behaviors and 90 to 90 % under logged "
-        "behaviors: too sure of itself under unlogged behaviors. The 90 % intervals of chosen hold 90 to 90 % of the truths "
-        "under unlogged behaviors and 92 to 92 % under logged behaviors: well calibrated."
+        "The 90 % intervals of ERM hold 68 % of the truths under unlogged behaviors and 90 % under logged "
+        "behaviors: too sure of itself under unlogged behaviors. The 90 % intervals of chosen hold 90 % of the truths "
+        "under unlogged behaviors and 92 % under logged behaviors: well calibrated."
     )
 
 

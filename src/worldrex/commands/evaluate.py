@@ -2,17 +2,20 @@
 
 import datetime
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
+from gymnasium.spaces import Box
 
 from worldrex import tasks
 from worldrex.commands.flags import NONE, LoadFlags
 from worldrex.commands.json_flag import Json
-from worldrex.data import load
-from worldrex.dynamics import load_model
+from worldrex.data import Transitions, load
+from worldrex.dynamics import load_model, longest_episode
 from worldrex.evaluation import (
     EvaluationError,
     Reality,
@@ -25,7 +28,7 @@ from worldrex.evaluation import (
     require_judgeable,
     require_together,
 )
-from worldrex.policy import CloneConfig, clone, load_policy
+from worldrex.policy import CloneConfig, Policy, clone, load_policy
 from worldrex.policy.scales import scales_of
 from worldrex.return_tables import returns_caption, returns_sentences, returns_table
 from worldrex.runs import check_file, open_run, write_json
@@ -101,7 +104,7 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     if not command.data and any(value is not None for value in command.settings().values()):
         raise EvaluationError("the flags on how logs are read go with --data; give the logs with --data LOG ...")
     data = load(*command.data, options=command, say=taken_for.append) if command.data else None
-    require_together(policies, reality, model, data)
+    space = require_together(policies, reality, model, data)
     if command.cloning_steps < 0:
         raise EvaluationError(f"cloning_steps is {command.cloning_steps}; give 0 (none) or more.")
     imitation = CloneConfig(
@@ -122,6 +125,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     folder = open_run(out, settings, command=["worldrex", *sys.argv[1:]])
     for line in taken_for:
         terminal.say(line, label="read")
+    for line in _differing(reality, policies[0], space, data):
+        terminal.say(line, label="caution")
     who = "the policy" if len(policies) == 1 else f"{len(policies)} policies"
     what = f"{who} and the baselines in {reality.name}, {config.episodes} episodes each"
     cloned = None
@@ -145,6 +150,25 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         if path is not None:
             terminal.say(str(path), label="wrote")
     return summary
+
+
+def _differing(reality: Reality, policy: Policy, space: Box, data: Transitions | None) -> Iterator[str]:
+    """In what the environment is not the one of the log, as far as can be seen."""
+    low, high = (np.asarray(bound) for bound in (policy.scales.low, policy.scales.high))
+    if (low < space.low).any() or (high > space.high).any():
+        yield (
+            f"the policy's actions reach from {_listed(low)} to {_listed(high)}, the environment takes {_listed(space.low)} to "
+            f"{_listed(space.high)}."
+        )
+    if reality.task is None and data is not None and (logged := longest_episode(data.episode)) != reality.episode_steps:
+        yield (
+            f"a logged episode has up to {logged} steps, one of the environment {reality.episode_steps}: their returns do not "
+            f"compare. --episode-steps {logged} would make them."
+        )
+
+
+def _listed(bound: np.ndarray) -> str:
+    return ", ".join(f"{value:g}" for value in bound)
 
 
 def _reality(command: Command) -> Reality:

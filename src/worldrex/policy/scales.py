@@ -52,7 +52,7 @@ def scales_of(data: Transitions, low: tuple[float, ...] | None, high: tuple[floa
     if not (least < greatest).all():
         raise PolicyError(
             f"actions go from {least.tolist()} to {greatest.tolist()}: nothing to choose in some component. Give the action "
-            "space by action_low and action_high."
+            "space by action_low and action_high (--action-low, --action-high)."
         )
     mean, std = (getattr(data.obs, name)(0, dtype=np.float64).astype(np.float32) for name in ("mean", "std"))
     return Scales(mean, np.where(std > 0, std, np.float32(1)), least, greatest)

@@ -59,15 +59,18 @@ def key_numbers(summary: Record) -> tuple[KeyNumber, ...]:
     if told := [(model, summary["policy"][model.key]) for model in compared if model.key in summary["policy"]]:
         real = summary["returns"].get("env") is not None
         values = tuple(
-            (model, numerals.number(row.get("return") if real else estimate(row.get("promised")).value))
-            for model, row in told
+            (model, numerals.number(estimate(row.get("mean" if real else "promised")).value)) for model, row in told
         )
-        simulator, best = (summary["policy"].get(name, {}).get("return") for name in ("simulator", "best_behavior"))
+        simulator, best = (
+            estimate(summary["policy"].get(name, {}).get("mean")).value for name in ("simulator", "best_behavior")
+        )
         note = "; ".join(
             f"{what} {numerals.number(value)}"
             for what, value in (("learned in the simulator itself", simulator), ("best logged behavior", best))
             if value is not None
         )
-        quantity = "Return of the policy out of the model" if real else "Return that the model promises of its policy"
+        quantity = (
+            "Mean return of the policy out of the model" if real else "Return that the model promises of its policy"
+        )
         found.append(KeyNumber(quantity, values, note))
     return tuple(found)

@@ -34,15 +34,15 @@ def policies(summary: Record, name: str) -> list[Section]:
     rows = [Row(f"Policy out of {_PLACES[key]}", _dots(row, shown, series)) for key, row in told.items()]
     best = summary["policy"].get("best_behavior")
     if best:
-        dot = Dot("real", _SERIES["real"], Estimate(*(best.get(end) for end in ("return", "low", "high"))), "")
+        dot = Dot("real", _SERIES["real"], estimate(best["mean"]), "")
         rows.append(Row(f"Best logged behavior: {best['name']}", [_labeled(dot)]))
     for baseline in _DRAWN:
         if real and baseline in summary["returns"]["baselines"]:
-            found = estimate(summary["returns"]["baselines"][baseline]["return"])
+            found = estimate(summary["returns"]["baselines"][baseline]["mean"])
             rows.append(Row(baseline[0].upper() + baseline[1:], [_labeled(Dot("real", _SERIES["real"], found, ""))]))
     drawn = dict.fromkeys(("real", *shown)) if best else dict.fromkeys(shown)
     styles = {key: MODEL_STYLES[key] for key in drawn}
-    chart = dot_plot(rows, styles, title="return of an episode", what="policy", value="return")
+    chart = dot_plot(rows, styles, title="mean return of an episode", what="policy", value="return")
     said = reading(summary)
     figures = () if chart is None else (Panels((Figure(f"{name}-policies", chart, table.caption, said),)),)
     keys = tuple(
@@ -109,7 +109,7 @@ def _words(summary: Record, real: bool) -> str:
 
 def _dots(row: Record, shown: tuple[str, ...], series: dict[str, str]) -> list[Dot]:
     found = {
-        "real": Estimate(*(row.get(end) for end in ("return", "low", "high"))),
+        "real": estimate(row.get("mean")),  # a promise is a mean
         "promised": estimate(row.get("promised")),
         "foretold": estimate(row.get("foretold") or row.get("promised")),
     }

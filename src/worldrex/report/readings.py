@@ -81,7 +81,7 @@ def calibration(summary: Record) -> str:
     """How often each model's 90 % intervals hold the truth, under unlogged against logged behaviors."""
     sentences = []
     for model in compared_models(summary):
-        reaches, judged = [], ""
+        reaches, judgments = [], []
         for logged in (False, True):
             covered = [
                 100 * value
@@ -92,15 +92,13 @@ def calibration(summary: Record) -> str:
             if covered:
                 where = "logged behaviors" if logged else "unlogged behaviors"
                 truths = "" if reaches else " of the truths"
-                reaches.append(f"{min(covered):.0f} to {max(covered):.0f} %{truths} under {where}")
-                if min(covered) < _SURE:
-                    judged = judged or f"too sure of itself under {where}"
-                elif max(covered) > _CAUTIOUS:
-                    judged = judged or f"too cautious under {where}"
+                least, most = (f"{end(covered):.0f}" for end in (min, max))
+                reaches.append(f"{least if least == most else f'{least} to {most}'} %{truths} under {where}")
+                off = [(_SURE - min(covered), "too sure of itself"), (max(covered) - _CAUTIOUS, "too cautious")]
+                judgments += [(how_far, f"{what} under {where}") for how_far, what in off if how_far > 0]
         if reaches:
-            sentences.append(
-                f"The 90 % intervals of {model.name} hold {' and '.join(reaches)}: {judged or 'well calibrated'}."
-            )
+            judged = max(judgments, default=(0, "well calibrated"))[1]
+            sentences.append(f"The 90 % intervals of {model.name} hold {' and '.join(reaches)}: {judged}.")
     return " ".join(sentences)
 
 
