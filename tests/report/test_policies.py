@@ -80,8 +80,8 @@ def test_why_there_is_none_is_said_and_none_is_asked_for():
 
 def test_the_return_is_a_key_number():
     (number,) = [number for number in key_numbers(summary()) if "policy" in number.quantity]
-    assert [value for _, value in number.values] == ["−341", "−65.7"]
-    assert number.note == "learned in the simulator itself −63.3; best logged behavior −125"
+    assert [value for _, value in number.values] == ["−341", "−67.7"]
+    assert number.note == "learned in the simulator itself −65.3; best logged behavior −125"
     (number,) = [
         number for number in key_numbers(summary(**policies_of(LOGGED, env=None))) if "policy" in number.quantity
     ]
