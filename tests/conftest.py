@@ -1,5 +1,6 @@
 """Every test runs with JAX strict about rank and dtype promotion; pyproject.toml turns warnings into errors."""
 
+import gc
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,20 @@ if TYPE_CHECKING:
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+# Each compiled program holds some of the maps of memory that a process may have (65,530 on Linux): beyond them it is killed.
+MOST_MAPS = 20_000
+MAPS = Path("/proc/self/maps")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_programs() -> Iterator[None]:
+    """Forgets compiled programs after a file of tests, where they have become many."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
