@@ -48,11 +48,11 @@ def fit(
 def fit_runs(
     data: Transitions, runs: Sequence[Run], config: TrainConfig, *,
     report: Callable[[Progress], None] | None = None, tick: Callable[[int, int], None] | None = None,
-    trainer: Callable[..., Sweep] = train, **more: Any,
+    trainer: Callable[..., Sweep] | None = None, **more: Any,
 ) -> tuple[list[WorldModel], Sweep]:  # fmt: skip
     """A model for each run, all trained as one program on the same records in the same order; or by another `trainer`."""
     with resident(data):
-        sweep = trainer(data, runs, config, report=report, tick=tick, **more)
+        sweep = (trainer or train)(data, runs, config, report=report, tick=tick, **more)
     return [model_of_run(sweep, number, run, data, config) for number, run in enumerate(runs)], sweep
 
 
