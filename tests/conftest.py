@@ -17,7 +17,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 # Each compiled program holds some of the maps of memory that a process may have (65,530 on Linux): beyond them it is killed.
-MOST_MAPS = 20_000
+MOST_MAPS = 10_000
 MAPS = Path("/proc/self/maps")
 
 
