@@ -12,7 +12,8 @@ perceptron of 2 x 256 ReLU units, Adam at 1e-3, and, as in the release of Kruege
     sum of risks + weight * (R_1 - R_2)^2 + 0.001 |parameters|^2,   divided by the weight; weight 1 up to step 100, 1e4 after
 
 on the full batch, 501 steps. `--penalty irm` has the mean squared derivative in the logits' scale instead of the square,
-`worst` (MM-REx) has |R_1 - R_2|, `none` nothing; `--gray` (an oracle) sees no color. (R_1 - R_2)^2 is 4 times `risk.variance`.
+`worst` (MM-REx) has |R_1 - R_2|, `none` nothing, and no weight to divide by; `--gray` (an oracle) sees no color. (R_1 - R_2)^2
+is 4 times `risk.variance`.
 
 The restarts (data's chance, start and batches from the seed and the restart's number alone) are one program along a `run`
 axis, each trained by itself and spread over JAX's devices where their number divides that of the runs. Prints a Markdown
@@ -114,7 +115,11 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--l2", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.penalty == "none":
+        # Divided by a weight that weighs nothing, the loss would only starve Adam.
+        arguments.weights = [0.0]
+    return arguments
 
 
 def read(path: Path) -> tuple[Array, Array]:

@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--absorb-beyond", type=float)
     parser.add_argument("--absorb-reward", type=float)
     parser.add_argument("--conservatism", type=float, default=0.0)
+    parser.add_argument("--imitation", type=float, default=0.0)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--without-references", action="store_true", help="the two models' rows only")
     parser.add_argument("--fit-each", action="store_true", help="each seed: a log, fits and policies of its own")
@@ -71,6 +72,7 @@ def main() -> None:
         hidden=tuple(arguments.hidden), steps=arguments.steps, horizon=arguments.horizon,
         rollouts=5000 // arguments.horizon, uncertainty=arguments.uncertainty, real_ratio=arguments.real_ratio,
         absorb_beyond=arguments.absorb_beyond, absorb_reward=arguments.absorb_reward, conservatism=arguments.conservatism,
+        imitation=arguments.imitation,
     )  # fmt: skip
     if arguments.fit_each:
         return fit_each(arguments, task, config)

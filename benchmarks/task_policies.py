@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--uncertainty", default="aleatoric")
     parser.add_argument("--real-ratio", type=float, default=0.05)
     parser.add_argument("--conservatism", type=float, default=0.0)
+    parser.add_argument("--imitation", type=float, default=0.0)
     parser.add_argument("--simulator", type=int, default=0, metavar="STEPS", help="of SAC in the real environment")
     arguments = parser.parse_args()
     task = tasks.task(arguments.task or json.loads((arguments.run / "summary.json").read_text())["task"])
@@ -63,6 +64,7 @@ def main() -> None:
     config = MOPOConfig(
         hidden=tuple(arguments.hidden), steps=arguments.steps, horizon=arguments.horizon, pessimism=arguments.pessimism,
         uncertainty=arguments.uncertainty, real_ratio=arguments.real_ratio, conservatism=arguments.conservatism,
+        imitation=arguments.imitation,
         action_low=tuple(map(float, space.low)), action_high=tuple(map(float, space.high)),
     )  # fmt: skip
     # A model for each seed, or one for all of them.

@@ -78,6 +78,8 @@ def test_colored_mnist_runs_as_a_whole(made_up: Path) -> None:
         ["variance", "32", "0"], ["variance", "32", "100"],
         ["variance, debiased", "32", "0"], ["variance, debiased", "32", "100"],
     ]  # fmt: skip
+    (plain,) = rows("colored_mnist", *flags, "--penalty", "none", "--batch", 32, "--decay")
+    assert plain[4:8] == batches[0][4:8]
     # Without a weight there is no penalty to be debiased.
     assert batches[0][4:8] == batches[2][4:8]
     assert batches[1][4:8] != batches[3][4:8]

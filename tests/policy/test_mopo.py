@@ -56,6 +56,8 @@ def test_models_that_differ_in_more_than_their_numbers_are_refused():
         ({"conservatism": -1.0}, "conservatism is -1.0; give a finite number of 0"),
         ({"conservatism": 1.0, "real_ratio": 0.0}, "of a batch of 256 0 records come from the log at real_ratio 0"),
         ({"conservatism": 1.0, "real_ratio": 1.0}, "of a batch of 256 256 records come from the log"),
+        ({"imitation": -1.0}, "imitation is -1.0; give a finite number of 0"),
+        ({"imitation": 1.0, "real_ratio": 0.001}, "no record comes from the log at real_ratio 0.001: give a larger"),
         ({"absorb_reward": -1.0}, "absorb_reward is -1.0, and no step leads to an absorbing state: give absorb_beyond"),
         ({"absorb_beyond": 1.5}, "absorb_beyond is 1.5; it is a quantile from 0 to 1"),
         ({"absorb_beyond": 0.9, "uncertainty": "bellman"}, "bellman changes with the critics"),

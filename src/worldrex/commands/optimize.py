@@ -78,7 +78,8 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
         summary = {
             "format": 1, "kind": "optimize", "seed": config.seed, "pessimism": config.pessimism,
             "uncertainty": config.uncertainty, "absorb_beyond": config.absorb_beyond,
-            "conservatism": config.conservatism, "horizon": config.horizon, "termination": model.termination,
+            "conservatism": config.conservatism, "imitation": config.imitation, "horizon": config.horizon,
+            "termination": model.termination,
             "log_return": {behavior.name: behavior.mean_return for behavior in describe(data).behaviors},
             **{name: told[name] for name in ("model_return", "cut", "skipped", "temperature")},
         }  # fmt: skip

@@ -112,7 +112,7 @@ class WorldModel(NamedTuple):
         mixture_std = jnp.sqrt(jnp.square(std).mean(0) + mean.var(0))
         return Prediction(
             mixture[:, :-1], mixture_std[:, :-1], mixture[:, -1], mixture_std[:, -1],
-            mean[..., :-1], std[..., :-1], mean[..., -1], std[..., -1], stop.mean(0),
+            mean[..., :-1], std[..., :-1], mean[..., -1], std[..., -1], jnp.mean(stop, 0),
         )  # fmt: skip
 
     def _num_inputs(self, action_dims: int) -> int:

@@ -14,6 +14,7 @@ from worldrex.policy import replay, sac
 from worldrex.policy.absorbing import Absorbing
 from worldrex.policy.bellman import inconsistency, seen_in_rollouts
 from worldrex.policy.conservatism import conservative_term
+from worldrex.policy.imitation import imitation_term
 from worldrex.policy.replay import Batch, Replay
 from worldrex.policy.rollouts import RolloutInfo, branch, episode_returns
 from worldrex.policy.sac import SACInfo, SACState
@@ -165,7 +166,10 @@ def compile_programs(
                         more_loss = conservative_term(
                             state.actor, batch, real, config.conservatism, key=jax.random.fold_in(for_update, 2)
                         )
-                    state, told = sac.step(state, batch, config, key=for_update, more_loss=more_loss)
+                    more_actor_loss = imitation_term(batch, real, config.imitation) if config.imitation else None
+                    state, told = sac.step(
+                        state, batch, config, key=for_update, more_loss=more_loss, more_actor_loss=more_actor_loss
+                    )
                     return state, jax.tree.map(jnp.add, sums, told)
 
                 ends = jnp.minimum(begins + config.rollout_every, last)

@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from worldrex.dynamics.optimizer import adam_step, init_adam
+from worldrex.policy.imitation import ActorTerm
 from worldrex.policy.networks import Actor, Critics, apply_actor, apply_critics, init_actor, init_critics, squashed
 from worldrex.policy.replay import Batch
 
@@ -81,7 +82,7 @@ def init(obs_dims: int, action_dims: int, config: SACConfig, *, key: PRNGKeyArra
 
 def step(
     state: SACState, batch: Batch, config: SACConfig, *, key: PRNGKeyArray,
-    more_loss: Callable[[Critics], Array] | None = None,
+    more_loss: Callable[[Critics], Array] | None = None, more_actor_loss: ActorTerm | None = None,
 ) -> tuple[SACState, SACInfo]:  # fmt: skip
     """One update of the temperature, the critics, the actor and the target critics, in this order.
 
@@ -92,7 +93,8 @@ def step(
         Qt <- (1 - tau) Qt + tau Q
 
     The critics and the actor take alpha as it was before the update. Nothing raises inside: an update with a loss or
-    gradient that is not finite is reported and changes nothing. `more_loss` of the critics is added to J_Q.
+    gradient that is not finite is reported and changes nothing. `more_loss` of the critics is added to J_Q, and
+    `more_actor_loss` of the actor and of the values of its actions to J_pi.
 
     Source: Haarnoja et al. 2018, arXiv 1812.05905, equations 5 to 9 and 17 to 18; N critics as in Chen et al. 2021,
     arXiv 2101.05982, without its subsets.
@@ -121,7 +123,8 @@ def step(
     def actor_loss(actor: Actor) -> tuple[Array, Array]:
         action, log_prob = squashed(apply_actor(actor, batch.obs), noise)
         values = apply_critics(critics, batch.obs, action).min(0)
-        return (alpha * log_prob - values).mean(), log_prob.mean()
+        loss = (alpha * log_prob - values).mean()
+        return loss if more_actor_loss is None else loss + more_actor_loss(actor, values), log_prob.mean()
 
     (_, log_prob), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor)
     finite = critics_finite & jnp.isfinite(log_prob) & jnp.isfinite(optax.tree.norm(gradient))

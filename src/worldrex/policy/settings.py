@@ -24,6 +24,8 @@ class MOPOConfig(SACConfig):
     """Reward of each step there; the least in the log if not given."""
     conservatism: float = 0.0
     """Weight of what the critics hold of the policy's actions in rollouts less what they hold of logged ones (COMBO)."""
+    imitation: float = 0.0
+    """Weight of the actor's distance from the logged actions, beside the size of what the critics promise it (TD3+BC)."""
     horizon: int = 5
     """Steps of a rollout in the model, from a logged observation on."""
     rollouts: int = 1000
@@ -79,7 +81,7 @@ def require_learnable(config: SACConfig) -> None:
     for name in ("learning_rate", "temperature"):
         if not 0 < given[name] < float("inf"):
             raise PolicyError(f"{name} is {given[name]}; learning needs a positive, finite one.")
-    for name in ("pessimism", "margin", "conservatism"):
+    for name in ("pessimism", "margin", "conservatism", "imitation"):
         if not 0 <= given.get(name, 0) < float("inf"):
             raise PolicyError(f"{name} is {given[name]}; give a finite number of 0 (none) or more.")
     if not config.hidden or any(width < 1 for width in config.hidden):
@@ -101,6 +103,11 @@ def _require_of_family(config: MOPOConfig) -> None:
         raise PolicyError(
             f"conservatism compares rollouts with the log, and of a batch of {config.batch} {config.logged} records come from "
             f"the log at real_ratio {config.real_ratio:g}: give a real_ratio that leaves some of both."
+        )
+    if config.imitation and not config.logged:
+        raise PolicyError(
+            f"imitation compares the actor with the log, and of a batch of {config.batch} no record comes from the log at "
+            f"real_ratio {config.real_ratio:g}: give a larger real_ratio."
         )
     if config.absorb_beyond is None:
         if config.absorb_reward is not None:
