@@ -12,7 +12,8 @@ behaviors and of those that nobody logged. --weights-of takes the weights that w
 noise, more behaviors, and mini-batches of other sizes; 40,960 records in all, whatever the number of behaviors.
 
 What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws it. Prints Markdown
-tables: squared errors as multiples of the noise floor, mean over the seeds [lowest, highest].
+tables: squared errors as multiples of the noise floor, on plain tasks, which have none, of the outputs' variance in the log; mean
+over the seeds [lowest, highest].
 """
 
 import argparse
@@ -164,6 +165,9 @@ def ratios(models: Sequence[WorldModel], data: Transitions, scale: np.ndarray, f
 
 
 def floor_of(task: Task, data: Transitions, scale: np.ndarray) -> np.ndarray:
+    """What the errors are multiples of: 1, the outputs' variance in the log, where there are no gusts and no noise."""
+    if task.strength == 0:
+        return np.ones((len(data), len(scale)))
     return tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) / scale**2
 
 

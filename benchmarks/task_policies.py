@@ -10,16 +10,18 @@ a policy of every seed. All policies are one program; each acts, deterministical
 all. --termination replaces what the models were fitted with: a rule's name, learned or none.
 
 Prints a Markdown table: interquartile mean of the return over episodes and seeds with its 95 % interval, the mean of all, what
-the own model promised [least, most], and the same of the policy learned in the simulator itself (--simulator STEPS), of nothing
-and of the logged behaviors.
+the own model promised [least, most], and the same of the policy learned in the simulator itself (--simulator STEPS), of nothing,
+of the logged behaviors, of the laws that these steer by without sight of the gust, and of behavior cloning.
 """
 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from gymnasium.spaces import Box
 
 import worldrex
 from worldrex import tasks
@@ -27,9 +29,9 @@ from worldrex.data import CollectConfig, Transitions, collect
 from worldrex.dynamics import Run, TrainConfig, WorldModel, fit_runs
 from worldrex.evaluation import ReturnsConfig, evaluate_in_model, reality_of_task
 from worldrex.evaluation.baselines import baseline_choosers, chooser_of
-from worldrex.evaluation.episodes import Episodes
+from worldrex.evaluation.episodes import Chooser, Episodes
 from worldrex.evaluation.returns import returns_of, runner
-from worldrex.policy import MOPOConfig, OnlineConfig, PolicyRun, learn_online, optimize_runs
+from worldrex.policy import CloneConfig, MOPOConfig, OnlineConfig, PolicyRun, clone, learn_online, optimize_runs
 
 
 def main() -> None:
@@ -96,8 +98,24 @@ def main() -> None:
     if arguments.simulator:
         online = OnlineConfig(hidden=config.hidden, steps=arguments.simulator)
         print(row("the simulator", [run(chooser_of(learn_online(reality.make_many(1), online), 0))], judging))
-    for name, choose in baseline_choosers(reality, space, 0).items():
+    others = baseline_choosers(reality, space, 0) | blind(task, space)
+    cloning = CloneConfig(action_low=config.action_low, action_high=config.action_high)
+    others["behavior cloning"] = chooser_of(clone(data, cloning), 0)
+    for name, choose in others.items():
         print(row(name, [run(choose)], judging), flush=True)
+
+
+def blind(task: tasks.Task, space: Box) -> dict[str, Chooser]:
+    """Each law that the logged behaviors steer by, without sight of the gust and with a steady hand."""
+    steady = {
+        f"{behavior.name}: its law, blind": replace(behavior, compensation=0.0, noise=0.0) for behavior in task.logged
+    }
+    alone = {behavior.controller: name for name, behavior in reversed(steady.items())}
+    rng = np.random.default_rng(0)
+    return {
+        name: lambda obs, info, law=steady[name]: law.act(obs, info["gust"], space=space, rng=rng)
+        for name in alone.values()
+    }
 
 
 def row(name: str, ran: list[Episodes], judging: ReturnsConfig) -> str:
