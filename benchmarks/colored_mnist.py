@@ -22,6 +22,7 @@ the latter, the risks (mean losses) of both, and R_1 - R_2. An oracle has 75, 0.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,6 +125,10 @@ def parsed() -> argparse.Namespace:
 
 def read(path: Path) -> tuple[Array, Array]:
     """All of MNIST's training images at 14 x 14, `[record, 196]` from 0 to 1, and their digits."""
+    if not path.is_file():
+        sys.exit(
+            f"{path} is not there: an npz with MNIST's x_train [60000, 28, 28] and y_train, as Keras distributes it."
+        )
     with np.load(path) as arrays:
         images, digits = arrays["x_train"][:, ::2, ::2], arrays["y_train"]
     return jnp.array(images.reshape(-1, PIXELS) / np.float32(255)), jnp.array(digits, jnp.int32)

@@ -9,16 +9,20 @@ from pathlib import Path
 import altair as alt
 import vl_convert
 
-from worldrex.report import read_run
+from worldrex.report import ReportError, read_run
 from worldrex.report.figures import errors
 from worldrex.report.palette import LIGHT, MODEL_STYLES
 from worldrex.report.tables import models
+from worldrex.runs import atomic_file
 
 WIDTH = 620
 
 
 def main() -> None:
-    summary = read_run(Path(sys.argv[1])).summary
+    try:
+        summary = read_run(Path(sys.argv[1])).summary
+    except ReportError as error:
+        sys.exit(str(error))
     chart = errors(summary, "unlogged")
     if chart is None:
         sys.exit(f"{sys.argv[1]} has no errors under unlogged behaviors")
@@ -44,7 +48,8 @@ def main() -> None:
         for name in ("$schema", "config", "autosize", "padding", "background"):
             inner.pop(name, None)
     page = whole | {"vconcat": [key, plot], "background": "white", "padding": 12}
-    Path(sys.argv[2]).write_text(vl_convert.vegalite_to_svg(page))
+    with atomic_file(sys.argv[2]) as file:
+        file.write(vl_convert.vegalite_to_svg(page).encode())
 
 
 if __name__ == "__main__":

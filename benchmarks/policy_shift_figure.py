@@ -7,6 +7,7 @@ Errors under the behavior that leans with the gust, which nobody logged: mean ov
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from policy_shift import METHODS
 
 from worldrex import tasks
 from worldrex.report.palette import LIGHT
+from worldrex.runs import atomic_file
 
 UNLOGGED = "leans with the gust"
 COLORS = {"ERM": LIGHT["vermillion"], "V-REx, plain": LIGHT["slate"], "V-REx, debiased": LIGHT["blue"]}
@@ -33,6 +35,11 @@ def main() -> None:
     found = {name: json.loads(path.read_text())["rows"] for name, path in of_tasks.items() if path.exists()}
     conditions = [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("condition-*.json"))]
     batches = [one for one in conditions if one["name"].startswith(("as the task is", "batch"))]
+    if len(found) < len(of_tasks) or not batches:
+        sys.exit(
+            f"{arguments.runs} has {len(found)} of {len(of_tasks)} gusty tasks and {len(batches)} batch sizes: run "
+            "`benchmarks/policy_shift.py methods` on each task, and `conditions`, first."
+        )
     chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white", "padding": 14, "spacing": 26,
         "title": {
@@ -47,7 +54,8 @@ def main() -> None:
         "resolve": {"scale": {"color": "independent"}},
         "config": {"view": {"stroke": None}, "axis": {"labelFontSize": 12, "titleFontSize": 12, "grid": False}},
     }  # fmt: skip
-    arguments.file.write_text(vl_convert.vegalite_to_svg(chart))
+    with atomic_file(arguments.file) as file:
+        file.write(vl_convert.vegalite_to_svg(chart).encode())
 
 
 def of_task(name: str, rows: Sequence[dict[str, Any]], *, labels: bool) -> dict[str, Any]:

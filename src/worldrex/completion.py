@@ -13,7 +13,8 @@ USAGE = """usage: worldrex completion {bash,zsh}
 
 Print the script with which the shell completes verbs, flags, choices and files. Once, for all new shells:
 
-  bash   worldrex completion bash > ~/.local/share/bash-completion/completions/worldrex
+  bash   mkdir -p ~/.local/share/bash-completion/completions
+         worldrex completion bash > ~/.local/share/bash-completion/completions/worldrex
   zsh    worldrex completion zsh > DIR/_worldrex, with DIR in $fpath before compinit is called"""
 
 

@@ -103,6 +103,13 @@ def test_unknown_names_are_answered_with_the_known_ones():
         inspect.unwrap(risk.objective)(m, reduce="median")
 
 
+def test_a_weight_that_is_not_finite_is_refused():
+    m = risk.group_moments(LOSSES, GROUPS, 4)
+    for weight in (float("nan"), float("inf")):
+        with pytest.raises(risk.RiskError, match=f"weight is {weight}; expected a finite number or an array"):
+            risk.objective(m, weight=weight)
+
+
 def test_jit_vmap_and_grad_agree_with_rows_one_by_one():
     losses, groups, mask = jnp.asarray(LOSSES, jnp.float32), jnp.asarray(GROUPS), jnp.asarray(LOSSES > 0.7)
     every = [*((case, "mean") for case in CASES if "quantile" not in case), ("none", "sum"), ("none", "pooled")]

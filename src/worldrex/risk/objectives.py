@@ -1,5 +1,6 @@
 """The scalar that is minimized: a risk plus a weighted penalty."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -154,10 +155,12 @@ def objective(
 
 
 def require_weight(weight: object) -> None:
-    """Raise `RiskError` for a weight that is neither a number nor an array."""
+    """Raise `RiskError` for a weight that is neither a finite number nor an array."""
     if isinstance(weight, bool | str) or weight is None or callable(weight):
         hint = "; call the schedule with the step" if callable(weight) else ""
         raise RiskError(f"weight is {weight!r}; expected a number or an array [...]{hint}")
+    if isinstance(weight, float) and not math.isfinite(weight):
+        raise RiskError(f"weight is {weight!r}; expected a finite number or an array [...]")
 
 
 def require_known(name: str, known: dict[str, Any], what: str) -> None:

@@ -68,6 +68,8 @@ def deep_null() -> pa.Array:
         ({"obs": pa.array([[1.0]] * 119 + [[1.0, 2.0]])}, r"different lengths \(1 at row 0, 2 at row 119\)"),
         ({"obs": pa.array([[]] * 120, pa.list_(pa.float32()))}, "obs has no components"),
         ({"reward": pa.array([0] * 120, pa.timestamp("s"))}, "reward has values of type 'timestamp"),
+        ({"reward": pa.array(["0.1"] * 7 + ["1,5"] * 113)}, "reward has values of type string, such as '1,5' at row 7"),
+        ({"reward": pa.array(["0.1"] * 120)}, "reward has values of type string, such as '0.1'. worldrex"),
         ({"reward": pa.array([{"a": 1}] * 120)}, "reward has values of type 'struct<a: int64>'"),
     ],
 )

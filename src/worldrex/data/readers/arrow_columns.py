@@ -68,7 +68,7 @@ def _values(name: str, column: pa.ChunkedArray, source: str, *, text: bool) -> t
     if _is_text(values.type.value_type if pa.types.is_dictionary(values.type) else values.type):
         if not text:
             raise DataError(
-                f"{source}: {name} has values of type {values.type}, such as {_first(values)}. "
+                f"{source}: {name} has values of type {values.type}, such as {_no_number(values)}. "
                 "worldrex needs numbers: convert the column."
             )
         return _numbered(name, values, source)
@@ -126,7 +126,13 @@ def _one_name(names: list[str | None]) -> str | None:
     return str(names[0]) if len(names) == 1 else json.dumps(names, ensure_ascii=False) if names else ""
 
 
-def _first(values: pa.Array) -> str:
+def _no_number(values: pa.Array) -> str:
+    """The first text that is no number, and its row; the first text where all are numbers."""
+    for row, text in enumerate(map(str, values.to_pylist())):
+        try:
+            float(text)
+        except ValueError:
+            return f"{quote(text)} at row {row:,}"
     return quote(values[0].as_py()) if len(values) else "''"
 
 
