@@ -53,3 +53,15 @@ def test_what_is_no_log_in_memory():
     del columns["obs"]
     with pytest.raises(DataError, match=r"obs_1 has shape \(3,\)"):
         load({**columns, "obs_0": np.ones(120), "obs_1": np.ones(3)})
+
+
+def test_objects_in_a_polars_frame_end_no_process():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"reward": [0.5] * 3}).with_columns(
+        polars.Series("note", [object()] * 3, dtype=polars.Object)
+    )
+    with pytest.raises(DataError, match=r"the data: 'note' has Python objects.*convert the column, or leave it out"):
+        load(frame)
+    named = polars.DataFrame({"Object": [{"Object": 1.0}] * 3})
+    with pytest.raises(DataError, match="missing are obs, action"):
+        load(named)

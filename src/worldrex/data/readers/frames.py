@@ -1,5 +1,6 @@
 """Logs in memory: a mapping of arrays, or a data frame of any library that speaks Arrow (pandas, polars)."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -28,6 +29,7 @@ class Frame(Protocol):
 def read_frame(frame: Frame, options: LoadOptions, source: str) -> Reading:
     """The known columns of a data frame. Raises DataError for missing values and for text where numbers are needed."""
     _refuse_nul(frame, source)
+    _refuse_objects(frame, source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of names that are no text: they are taken as text
@@ -55,6 +57,18 @@ def _refuse_nul(frame: Frame, source: str) -> None:
         raise DataError(
             f"{source} has a name with a NUL character, {quote(name)}. worldrex needs other names: rename it."
         )
+
+
+def _refuse_objects(frame: Frame, source: str) -> None:
+    """Raise DataError for columns of Python objects, also within structs, at which polars (1.20 to 1.36) ends the process."""
+    if not type(frame).__module__.startswith("polars"):
+        return
+    for name, kind in getattr(frame, "schema", {}).items():
+        if re.search(r"\bObject\b", re.sub(r"'[^']*'", "", repr(kind))):
+            raise DataError(
+                f"{source}: {quote(name)} has Python objects. worldrex needs columns of numbers, or of lists of numbers: convert "
+                "the column, or leave it out."
+            )
 
 
 def read_mapping(arrays: Mapping[str, Any], options: LoadOptions, source: str) -> Reading:
