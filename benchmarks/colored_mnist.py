@@ -77,7 +77,7 @@ def main() -> None:
         recipe = Recipe(debiased=debiased, **shared)
         number = len(arguments.weights)
         weights = jnp.repeat(jnp.array(arguments.weights), arguments.restarts)
-        restarts = jnp.tile(jnp.arange(arguments.restarts), number)
+        restarts = jnp.tile(arguments.first + jnp.arange(arguments.restarts), number)
         began = time.perf_counter()
         found = run(recipe, images, digits, weights, restarts, arguments.seed)
         seconds = (time.perf_counter() - began) / len(weights)
@@ -105,6 +105,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--debiased", nargs="+", choices=("no", "yes"), default=["no"])
     parser.add_argument("--gray", action="store_true")
     parser.add_argument("--restarts", type=int, default=10)
+    parser.add_argument(
+        "--first", type=int, default=0, help="the number of the first restart, to go on from an earlier run"
+    )
     parser.add_argument("--weights", type=float, nargs="+", default=[1e4])
     parser.add_argument("--batch", type=lambda word: None if word == "full" else int(word), default=None)
     parser.add_argument("--steps", type=int, default=501)

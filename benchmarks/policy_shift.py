@@ -1,15 +1,11 @@
 """Every penalty on every built-in task: errors under behaviors that were logged, left out, and never logged.
 
-    JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/policy_shift.py methods --tasks gusty-pendulum [...] [--seeds 0 1 2 3 4]
-    JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/policy_shift.py conditions [--seeds 0 1 2]
+    JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/policy_shift.py --tasks gusty-pendulum [...] [--seeds 0 1 2 3 4]
 
-`methods`: for each task a log (seed 0, --records of each behavior) is compared leaving each behavior out, for all penalties at
-the weights 1, 10, 100 and 300 (one seed); each penalty then has the weight of its least worst left-out error. Of each, one
-network of 2 x 64 (batch 1,024, 1,000 + 4,000 steps) is trained for each seed and scored under fresh records of the logged
-behaviors and of those that nobody logged. --weights-of takes the weights that were found on another task.
-
-`conditions`: ERM and V-REx, plain and debiased, at weight 100 on the gusty pendulum under other gusts, behaviors of unequal
-noise, more behaviors, and mini-batches of other sizes; 40,960 records in all, whatever the number of behaviors.
+For each task a log (seed 0, --records of each behavior) is compared leaving each behavior out, for all penalties at the weights
+1, 10, 100 and 300 (--selection-seeds); each penalty then has the weight of its least worst left-out error. Of each, one network
+of 2 x 64 (batch 1,024, 1,000 + 4,000 steps) is trained for each seed and scored under fresh records of the logged behaviors and
+of those that nobody logged. --weights-of takes the weights that were found on another task.
 
 What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws it. Prints Markdown
 tables: squared errors as multiples of the noise floor, on plain tasks, which have none, of the outputs' variance in the log; mean
@@ -18,19 +14,21 @@ over the seeds [lowest, highest].
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from worldrex import tasks
-from worldrex.data import CollectConfig, Transitions, collect, collect_from, concatenate
+from worldrex.data import CollectConfig, Transitions, collect
 from worldrex.dynamics import Run, TrainConfig, WorldModel, fit_runs
 from worldrex.evaluation import CrossvalConfig, action_slope, crossval, output_scale, squared_errors
 from worldrex.runs import write_json
-from worldrex.tasks import Behavior, Feedback, Task
+from worldrex.tasks import Task
 
 CONFIG = TrainConfig(members=1, elites=1, hidden=(64, 64), batch=1024, steps=4000, termination="none")
 WEIGHTS = (1.0, 10.0, 100.0, 300.0)
@@ -62,99 +60,160 @@ METHODS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = parser.add_subparsers(dest="part", required=True)
-    methods = parts.add_parser("methods")
-    methods.add_argument("--tasks", nargs="+", choices=tasks.names(), default=["gusty-pendulum"])
-    methods.add_argument("--weights-of", choices=tasks.names())
-    methods.add_argument("--records", type=int, default=10_000)
-    methods.add_argument("--test-records", type=int, default=2000)
-    methods.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    conditions = parts.add_parser("conditions")
-    conditions.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    for part in (methods, conditions):
-        part.add_argument("--out", type=Path, default=Path("runs/policy_shift"))
+    parser.add_argument("--tasks", nargs="+", choices=tasks.names(), default=["gusty-pendulum"])
+    parser.add_argument("--weights-of", choices=tasks.names())
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--test-records", type=int, default=2000)
+    parser.add_argument("--selection-seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--out", type=Path, default=Path("runs/policy_shift"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    {"methods": print_methods, "conditions": print_conditions}[arguments.part](arguments)
-
-
-def print_methods(arguments: argparse.Namespace) -> None:
     for name in arguments.tasks:
-        task = tasks.task(name)
-        found = kept(arguments.out / f"{name}.json", lambda task=task: measured(task, arguments))
-        picked = found["picked"]
-        print(f"\n**{name}**: {found['records']:,} records of each behavior; ", end="")
-        print(f"slope of {found['moved']}, true {found['true_slope']:.3g}\n")
-        print("| | weight | logged, mean | left out, worst | unlogged, mean | unlogged, worst | slope |")
-        print("|---|---|---|---|---|---|---|")
-        for row in found["rows"]:
-            left_out = "" if row["left_out"] is None else f"{row['left_out']:.3g}"
-            cells = [across(row[column]) for column in ("logged", "unlogged", "worst", "slope")]
-            print(f"| {row['name']} | {row['weight']:g} | {cells[0]} | {left_out} | {' | '.join(cells[1:])} |")
-        if picked:
-            print(f"\nLeaving behaviors out picks {picked['penalty']} at weight {picked['weight']:g} of all of them.")
+        task, path = tasks.task(name), arguments.out / f"{name}.json"
+        world = Lazy(task, arguments.records, arguments.test_records)
+        found = json.loads(path.read_text()) if path.exists() else {"records": arguments.records, "fits": []}
+        if found["records"] != arguments.records:
+            sys.exit(f"{path} is of {found['records']:,} records, not {arguments.records:,}: give another --out.")
+        if arguments.weights_of:
+            other = arguments.out / f"{arguments.weights_of}.json"
+            if not other.exists():
+                sys.exit(f"{other} is not there: run it with `--tasks {arguments.weights_of}` first.")
+            selection = json.loads(other.read_text())["selection"] | {"left_out": {}}
+        else:
+            if len(found.get("selection", {}).get("seeds", ())) < arguments.selection_seeds:
+                found["selection"] = chosen(world, arguments.selection_seeds)
+                write_json(path, found)
+            selection = found["selection"]
+        for method in METHODS:
+            weight = selection["weights"][method.name]
+            has = {fit["seed"] for fit in fits_of(found, method.name, weight)}
+            if missing := [seed for seed in arguments.seeds if seed not in has]:
+                found["fits"] += scored(world, method, weight, missing)
+                found |= {"moved": world.moved_name, "true_slope": world.true_slope}
+                write_json(path, found)
+                print(f"{name}, {method.name}", file=sys.stderr, flush=True)
+        print_table(name, found, selection, arguments.seeds)
 
 
-def measured(task: Task, arguments: argparse.Namespace) -> dict[str, Any]:
-    log = collect(CollectConfig(task=task.name, steps_per_behavior=arguments.records))
-    scale = output_scale(log)
-    seen = collect(CollectConfig(task=task.name, steps_per_behavior=arguments.test_records, seed=1))
-    unseen = collect(CollectConfig(task=task.name, behaviors="unlogged", steps_per_behavior=arguments.test_records))
-    floors = {"logged": floor_of(task, seen, scale), "unlogged": floor_of(task, unseen, scale)}
-    some = unseen.rows(np.arange(0, len(unseen), max(len(unseen) // task.slope_records, 1)))
-    direction = np.array(task.direction)
-    moved = int(np.abs(tasks.gust_effect(task, some.obs, some.action).mean(0) / scale).argmax())
-    if arguments.weights_of:
-        others = json.loads((arguments.out / f"{arguments.weights_of}.json").read_text())["rows"]
-        weights, left_out, picked = {row["name"]: row["weight"] for row in others}, {}, None
-    else:
-        weights, left_out, picked = chosen(log, task, scale)
-    rows = []
+def print_table(name: str, found: dict[str, Any], selection: dict[str, Any], seeds: Sequence[int]) -> None:
+    print(f"\n**{name}**: {found['records']:,} records of each behavior\n")
+    slope = f"slope of {found['moved']} (true {found['true_slope']:.3g})"
+    print(f"| | weight | logged, mean | left out, worst | unlogged, mean | unlogged, worst | {slope} |")
+    print("|---|---|---|---|---|---|---|")
     for method in METHODS:
-        runs = [Run(method.penalty, weights[method.name], method.debiased, (), seed) for seed in arguments.seeds]  # type: ignore[arg-type]
-        models, _ = fit_runs(log, runs, replace(CONFIG, sampler=method.sampler))  # type: ignore[arg-type]
-        told = {
-            name: ratios(models, data, scale, floors[name]) for name, data in (("logged", seen), ("unlogged", unseen))
+        weight = selection["weights"][method.name]
+        fits = [fit for fit in fits_of(found, method.name, weight) if fit["seed"] in seeds]
+        columns = [[float(np.mean(list(fit[part].values()))) for fit in fits] for part in ("logged", "unlogged")]
+        columns += [[max(fit["unlogged"].values()) for fit in fits], [fit["slope"] for fit in fits]]
+        cells = [across(column) for column in columns]
+        left_out = f"{selection['left_out'][method.name]:.3g}" if selection["left_out"] else ""
+        print(f"| {method.name} | {weight:g} | {cells[0]} | {left_out} | {' | '.join(cells[1:])} |")
+    if selection["left_out"]:
+        picks = ", ".join(f"{one['penalty']} at {one['weight']:g}" for one in selection["seeds"])
+        print(f"\nLeaving behaviors out picks, of all and by each seed alone: {selection['picked']}; {picks}.")
+
+
+def fits_of(found: dict[str, Any], name: str, weight: float) -> list[dict[str, Any]]:
+    return [fit for fit in found["fits"] if fit["name"] == name and fit["weight"] == weight]
+
+
+class Lazy:
+    """A task's records, collected when something is to be trained on them."""
+
+    def __init__(self, task: Task, records: int, test_records: int) -> None:
+        self.task, self.records, self.test_records = task, records, test_records
+
+    @cached_property
+    def log(self) -> Transitions:
+        return collect(CollectConfig(task=self.task.name, steps_per_behavior=self.records))
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        return output_scale(self.log)
+
+    @cached_property
+    def tests(self) -> dict[str, Transitions]:
+        return {
+            "logged": collect(CollectConfig(task=self.task.name, steps_per_behavior=self.test_records, seed=1)),
+            "unlogged": collect(
+                CollectConfig(task=self.task.name, behaviors="unlogged", steps_per_behavior=self.test_records)
+            ),
         }
-        rows.append(
-            {
-                "name": method.name, "weight": weights[method.name], "left_out": left_out.get(method.name),
-                "logged": told["logged"].mean(1).tolist(), "unlogged": told["unlogged"].mean(1).tolist(),
-                "worst": told["unlogged"].max(1).tolist(),
-                "each": dict(zip(unseen.behavior_names, told["unlogged"].T.tolist(), strict=True)),
-                "slope": [float(action_slope(model, some)[moved] @ direction) for model in models],
-            }
-        )  # fmt: skip
-        print(f"{task.name}, {method.name}", flush=True)
-    return {
-        "records": arguments.records, "moved": task.output_names[moved], "rows": rows, "picked": picked,
-        "true_slope": float(tasks.true_slope(task, some.obs, some.action).mean(0)[moved] @ direction),
-    }  # fmt: skip
+
+    @cached_property
+    def some(self) -> Transitions:
+        unseen = self.tests["unlogged"]
+        return unseen.rows(np.arange(0, len(unseen), max(len(unseen) // self.task.slope_records, 1)))
+
+    @cached_property
+    def moved(self) -> int:
+        """The output that the gust moves most."""
+        effect = tasks.gust_effect(self.task, self.some.obs, self.some.action)
+        return int(np.abs(effect.mean(0) / self.scale).argmax())
+
+    @property
+    def moved_name(self) -> str:
+        return self.task.output_names[self.moved]
+
+    @property
+    def true_slope(self) -> float:
+        slope = tasks.true_slope(self.task, self.some.obs, self.some.action).mean(0)
+        return float(slope[self.moved] @ np.array(self.task.direction))
 
 
-def chosen(
-    log: Transitions, task: Task, scale: np.ndarray
-) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-    """Of each method the weight of the least worst left-out error, and that error; and the choice among them all."""
+def scored(world: Lazy, method: Method, weight: float, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Of each seed one network: its errors under each behavior and its slope."""
+    runs = [Run(method.penalty, weight, method.debiased, (), seed) for seed in seeds]  # type: ignore[arg-type]
+    models, _ = fit_runs(world.log, runs, replace(CONFIG, sampler=method.sampler))  # type: ignore[arg-type]
+    told = {
+        part: ratios(models, test, world.scale, floor_of(world.task, test, world.scale))
+        for part, test in world.tests.items()
+    }
+    return [
+        {"name": method.name, "weight": weight, "seed": seed}
+        | {
+            part: dict(zip(world.tests[part].behavior_names, values[i].tolist(), strict=True))
+            for part, values in told.items()
+        }
+        | {"slope": float(action_slope(model, world.some)[world.moved] @ np.array(world.task.direction))}
+        for i, (seed, model) in enumerate(zip(seeds, models, strict=True))
+    ]
+
+
+def chosen(world: Lazy, seeds: int) -> dict[str, Any]:
+    """Of each method the weight of the least worst left-out error, the mean over the seeds; and the choices among them all."""
     config = CrossvalConfig(
-        penalty=COMPARED, weights=WEIGHTS, seeds=1, pairs=0, members=1, elites=1, termination="none"
+        penalty=COMPARED, weights=WEIGHTS, seeds=seeds, pairs=0, members=1, elites=1, termination="none"
     )  # type: ignore[arg-type]
+    log = world.log
     tables = {True: crossval(log, config), False: crossval(log, replace(config, penalty="variance", debiased=False))}
     every = log.rows(np.arange(0, len(log), max(len(log) // 4000, 1)))
-    floor = floor_of(task, every, scale).mean(1)
+    floor = floor_of(world.task, every, world.scale).mean(1)
     of_behavior = {name: floor[every.behavior == number].mean() for number, name in enumerate(log.behavior_names)}
-    weights: dict[str, float] = {}
-    worst: dict[str, float] = {}
-    for method in METHODS:
-        rows = [row for row in tables[method.debiased].rows if row["penalty"] == method.penalty]
-        risks = {
-            weight: [row["risk"] / of_behavior[row["behavior"]] for row in rows if row["weight"] == weight]
-            for weight in {row["weight"] for row in rows}
-        }
-        weights[method.name] = min(risks, key=lambda weight: max(risks[weight]))
-        worst[method.name] = max(risks[weights[method.name]])
+
+    def least(debiased: bool, penalties: Sequence[str], among: Sequence[int]) -> tuple[float, str, float]:
+        rows = [row for row in tables[debiased].rows if row["penalty"] in penalties and row["seed"] in among]
+        worst = {}
+        for key in {(row["penalty"], row["weight"]) for row in rows}:
+            of_key = [row for row in rows if (row["penalty"], row["weight"]) == key]
+            worst[key] = max(
+                np.mean([row["risk"] for row in of_key if row["behavior"] == name]) / of_behavior[name]
+                for name in log.behavior_names
+            )
+        (penalty, weight), error = min(worst.items(), key=lambda item: (item[1], item[0]))
+        return float(error), penalty, weight
+
+    every_seed = sorted({row["seed"] for row in tables[True].rows})
+    of_methods = {method.name: least(method.debiased, [method.penalty], every_seed) for method in METHODS}
+    by_seed = [least(True, ("none", *COMPARED), [seed]) for seed in every_seed]
     selection = tables[True].selection
-    return weights, worst, {"penalty": selection.penalty, "weight": selection.chosen}
+    return {
+        "weights": {name: weight for name, (_, _, weight) in of_methods.items()},
+        "left_out": {name: error for name, (error, _, _) in of_methods.items()},
+        "picked": f"{selection.penalty} at {selection.chosen:g}",
+        "seeds": [{"penalty": penalty, "weight": weight, "left_out": error} for error, penalty, weight in by_seed],
+    }
 
 
 def ratios(models: Sequence[WorldModel], data: Transitions, scale: np.ndarray, floor: np.ndarray) -> np.ndarray:
@@ -169,82 +228,6 @@ def floor_of(task: Task, data: Transitions, scale: np.ndarray) -> np.ndarray:
     if task.strength == 0:
         return np.ones((len(data), len(scale)))
     return tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) / scale**2
-
-
-PENDULUM = tasks.task("gusty-pendulum")
-ALL_RECORDS = 40_960
-TRIO = (("ERM", 0.0, True), ("plain", 100.0, False), ("debiased", 100.0, True))
-
-
-class Condition(NamedTuple):
-    """What is other than in the task."""
-
-    name: str
-    behaviors: tuple[Behavior, ...] = PENDULUM.logged
-    strengths: tuple[float, ...] = ()
-    correlation: float = 0.0
-    batch: int = 1024
-
-
-def operators(number: int) -> tuple[Behavior, ...]:
-    """As the task's own four: skill and compensation rise together."""
-    return tuple(
-        Behavior(f"operator {i + 1}", "Feedback.", Feedback(kp, 0.3 * kp), compensation=share, noise=0.4)
-        for i, (kp, share) in enumerate(zip(np.linspace(0.5, 2, number), np.linspace(0, 0.75, number), strict=True))
-    )
-
-
-CONDITIONS = (
-    Condition("as the task is: 4 behaviors, batch 1,024"),
-    *(Condition(f"batch {batch:,}", batch=batch) for batch in (64, 256, 4096)),
-    *(Condition(f"{number} behaviors", operators(number)) for number in (3, 5, 10, 30)),
-    Condition("30 behaviors, batch 256", operators(30), batch=256),
-    Condition("gusts that last (AR(1), 0.9)", correlation=0.9),
-    Condition("stronger gusts for who compensates more (1 to 3 N m)", strengths=(1.0, 2.0, 2.5, 3.0)),
-    Condition("stronger gusts for who compensates less (3 to 1 N m)", strengths=(3.0, 2.0, 1.5, 1.0)),
-)
-
-
-def print_conditions(arguments: argparse.Namespace) -> None:
-    names = [behavior.name for behavior in PENDULUM.unlogged]
-    print(f"| condition | model | {' | '.join(names)} | slope (true 0.149) |\n|---|---|{'---|' * (len(names) + 1)}")
-    for number, condition in enumerate(CONDITIONS):
-        path = arguments.out / f"condition-{number}.json"
-        found = kept(path, lambda condition=condition: under(condition, arguments.seeds))
-        for place, (model, values) in enumerate(found["models"].items()):
-            cells = [across(values[name]) for name in (*names, "slope")]
-            print(f"| {condition.name if place == 0 else ''} | {model} | {' | '.join(cells)} |", flush=True)
-
-
-def under(condition: Condition, seeds: Sequence[int]) -> dict[str, Any]:
-    task = replace(PENDULUM, correlation=condition.correlation)
-    each = ALL_RECORDS // len(condition.behaviors)
-    strengths = condition.strengths or (task.strength,) * len(condition.behaviors)
-    log = concatenate(
-        [
-            collect_from(replace(task, strength=strength), [behavior], each)
-            for behavior, strength in zip(condition.behaviors, strengths, strict=True)
-        ]
-    )
-    scale = output_scale(log)
-    test = collect_from(task, task.unlogged, task.steps_per_behavior)
-    floor = floor_of(task, test, scale)
-    runs = [Run("variance", weight, debiased, (), seed) for _, weight, debiased in TRIO for seed in seeds]
-    models, _ = fit_runs(log, runs, replace(CONFIG, batch=condition.batch))
-    told = ratios(models, test, scale, floor)
-    slopes = [float(action_slope(model, test)[2, 0]) for model in models]
-    found = {}
-    for place, (name, *_) in enumerate(TRIO):
-        own = slice(place * len(seeds), (place + 1) * len(seeds))
-        columns = dict(zip(test.behavior_names, told[own].T.tolist(), strict=True))
-        found[name] = columns | {"slope": slopes[own]}
-    return {"name": condition.name, "batch": condition.batch, "models": found}
-
-
-def kept(path: Path, measure: Any) -> dict[str, Any]:
-    if not path.exists():
-        write_json(path, measure())
-    return json.loads(path.read_text())
 
 
 def across(values: Sequence[float]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import vl_convert
-from policy_shift import METHODS
+from policy_shift import METHODS, fits_of
 
 from worldrex import tasks
 from worldrex.report.palette import LIGHT
@@ -32,13 +32,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/policy_shift"))
     arguments = parser.parse_args()
     of_tasks = {name: arguments.runs / f"{name}.json" for name in tasks.names() if name.startswith("gusty")}
-    found = {name: json.loads(path.read_text())["rows"] for name, path in of_tasks.items() if path.exists()}
+    kept = {name: json.loads(path.read_text()) for name, path in of_tasks.items() if path.exists()}
+    found = {name: one for name, one in kept.items() if "selection" in one}
     conditions = [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("condition-*.json"))]
     batches = [one for one in conditions if one["name"].startswith(("as the task is", "batch"))]
     if len(found) < len(of_tasks) or not batches:
         sys.exit(
             f"{arguments.runs} has {len(found)} of {len(of_tasks)} gusty tasks and {len(batches)} batch sizes: run "
-            "`benchmarks/policy_shift.py methods` on each task, and `conditions`, first."
+            "`benchmarks/policy_shift.py` on each task, and `benchmarks/policy_shift_conditions.py`, first."
         )
     chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white", "padding": 14, "spacing": 26,
@@ -48,7 +49,7 @@ def main() -> None:
             "anchor": "start", "fontSize": 16, "subtitleFontSize": 13, "offset": 14,
         },
         "vconcat": [
-            {"hconcat": [of_task(name, rows, labels=i == 0) for i, (name, rows) in enumerate(found.items())], "spacing": 18},
+            {"hconcat": [of_task(name, one, labels=i == 0) for i, (name, one) in enumerate(found.items())], "spacing": 18},
             of_batches(batches),
         ],
         "resolve": {"scale": {"color": "independent"}},
@@ -58,9 +59,13 @@ def main() -> None:
         file.write(vl_convert.vegalite_to_svg(chart).encode())
 
 
-def of_task(name: str, rows: Sequence[dict[str, Any]], *, labels: bool) -> dict[str, Any]:
-    """A dot and a range for each penalty."""
-    values = [{"method": row["name"]} | span(row["each"][UNLOGGED]) for row in rows]
+def of_task(name: str, found: dict[str, Any], *, labels: bool) -> dict[str, Any]:
+    """A dot and a range for each penalty, at the weight that it is given by leaving the task's behaviors out."""
+    weights = found["selection"]["weights"]
+    fits = {method.name: fits_of(found, method.name, weights[method.name]) for method in METHODS}
+    values: list[dict[str, Any]] = [
+        {"method": method} | span([fit["unlogged"][UNLOGGED] for fit in own]) for method, own in fits.items()
+    ]
     named = {method: color for method, color in COLORS.items() if method != "V-REx, plain"}
     tests = [{"test": f"datum.method === {json.dumps(m)}", "value": color} for m, color in named.items()]
     y = {

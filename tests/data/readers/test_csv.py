@@ -6,6 +6,7 @@ import pytest
 from tests.data.readers.formats import small_log, text, with_last_frames
 from tests.data.test_transitions import assert_identical
 from worldrex.data import DataError, LoadOptions, load
+from worldrex.data.readers import csv
 from worldrex.data.transitions import COLUMNS
 
 
@@ -78,6 +79,24 @@ def test_bytes_that_are_no_text(tmp_path: Path):
         load(path)
     path.write_bytes(b"obs_0,action_0\n\0\0\0,1\n")
     with pytest.raises(DataError, match="none of what worldrex reads"):
+        load(path)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32", "WINDOWS-1252"])
+def test_another_encoding_is_named(encoding: str, tmp_path: Path):
+    names = np.array(["Zoë", "Ann", "Bob"])[small_log().behavior]
+    path = written(tmp_path, behavior=names)
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    with pytest.raises(DataError, match=rf"text in {encoding}.*`iconv -f {encoding} -t UTF-8 OLD > NEW`"):
+        load(path)
+
+
+def test_late_text_that_is_not_utf_8(tmp_path: Path):
+    path = written(tmp_path, behavior=np.array(["steady", "Ann", "Bob"])[small_log().behavior])
+    rows = path.read_bytes().splitlines(keepends=True)
+    body = rows[1:] * (csv.SAMPLE // sum(map(len, rows[1:])) + 2)
+    path.write_bytes(b"".join([rows[0], *body, body[0].rstrip() + b"\xeb\n"]))
+    with pytest.raises(DataError, match="text that is not UTF-8 in 'behavior'"):
         load(path)
 
 

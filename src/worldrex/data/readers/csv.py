@@ -1,5 +1,6 @@
 """Text with a header: `obs_0,...,action_0,...,reward,next_obs_0,...,terminated,truncated,episode,behavior`."""
 
+import codecs
 import csv
 from collections.abc import Collection
 from pathlib import Path
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from worldrex.data.columns import KNOWN
-from worldrex.data.findings import damaged
+from worldrex.data.findings import damaged, quote, some_of
 from worldrex.data.options import LoadOptions
 from worldrex.data.readers.arrow_columns import LABELS, columns_of
 from worldrex.data.readers.limits import require_room
@@ -18,16 +19,34 @@ from worldrex.data.wide_columns import WIDE, choose_columns, left_out
 
 SAMPLE = 2**16  # bytes in which the header and one row must end
 DELIMITERS = ",;\t"
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 WIDEST_NUMBER = 4  # times its text, e.g. "0," as a double
 
 
 def is_csv(path: Path) -> bool:
     """Whether a file looks like text with a header: of worldrex's columns, or of two names above a row of numbers."""
+    return _has_header(path, "utf-8-sig")
+
+
+def other_encoding(path: Path) -> str | None:
+    """The encoding, as `iconv` knows it, in which a file that is no CSV would be one; None where there is none."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    marked = [name for mark, name in MARKS.items() if start.startswith(mark)]
+    return next((name for name in marked or ["WINDOWS-1252"] if _has_header(path, name)), None)
+
+
+def _has_header(path: Path, encoding: str) -> bool:
     with open(path, "rb") as file:
         sample = file.read(SAMPLE)
     try:
         # A character cut at the sample's end is no sign of anything.
-        text = sample.decode("utf-8-sig", errors="strict" if len(sample) < SAMPLE else "ignore")
+        text = sample.decode(encoding, errors="strict" if len(sample) < SAMPLE else "ignore")
         rows = list(csv.reader(text.splitlines()[:2], delimiter=_delimiter(text)))
     except (UnicodeDecodeError, csv.Error):
         return False
@@ -67,11 +86,17 @@ def read(path: Path, options: LoadOptions) -> Reading:
 
 
 def _table(path: Path, delimiter: str, columns: list[str], text: Collection[str]) -> pa.Table:
-    return pacsv.read_csv(
+    table = pacsv.read_csv(
         path,
         parse_options=pacsv.ParseOptions(delimiter=delimiter),
         convert_options=pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(text, pa.string())),
     )
+    if spoiled := [field.name for field in table.schema if pa.types.is_binary(field.type)]:
+        raise DataError(
+            f"{str(path)!r} has text that is not UTF-8 in {some_of([quote(name) for name in spoiled], 4)}. worldrex needs CSV "
+            "in UTF-8: save it so, or, if it is in WINDOWS-1252, convert it: `iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW`."
+        )
+    return table
 
 
 def _is_read_as_no_label(kind: pa.DataType) -> bool:
