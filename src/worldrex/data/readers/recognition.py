@@ -72,8 +72,8 @@ def recognize(path: Path) -> Kind:
         return "minari" if path.name == minari_folders.FILE else "hdf5"
     if encoding := csv.other_encoding(path):
         raise DataError(
-            f"{str(path)!r} is text in {encoding}, as it seems, not in UTF-8. worldrex needs CSV in UTF-8: save it as UTF-8, or convert it: "
-            f"`iconv -f {encoding} -t UTF-8 OLD > NEW`."
+            f"{str(path)!r} is text in {encoding}, as it seems, not in UTF-8. worldrex needs CSV in UTF-8: save it so, or "
+            f"convert it: `iconv -f {encoding} -t UTF-8 OLD > NEW`."
         )
     raise DataError(
         f"{str(path)!r} is none of what worldrex reads: {FORMATS} (it starts with {start!r}). Convert the log, or, if it is "
