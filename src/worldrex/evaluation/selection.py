@@ -147,13 +147,16 @@ class Drawn(NamedTuple):
         return Worst(*estimate(self.worst[choice], self.worst_draws[:, choice]), behavior=behavior)
 
 
-def rule_of(comparisons: int) -> str:
+def rule_of(choices: Sequence[Choice]) -> str:
     """The rule of the choice, in words."""
+    comparisons = len(choices) - 1
     at_once = f", for all {comparisons} comparisons at once" if comparisons > 1 else ""
+    several = len({choice.penalty for choice in choices[1:]}) > 1
+    of_each, least = ("each penalty's", ", and of these the one with the least mean") if several else ("the", "")
     return (
-        "of the penalty with the smallest worst left-out risk the smallest weight within one standard error of it (paired) "
-        "that beats ERM's by at least 2 % and by more than chance (95 % interval over episodes and seeds, paired"
-        f"{at_once}); if there is none, ERM"
+        f"of what is within one standard error (paired) of the smallest worst left-out risk {of_each} smallest weight that beats "
+        f"ERM's by at least 2 % and by more than chance (95 % interval over episodes and seeds, paired{at_once}){least}; "
+        "if there is none, ERM"
     )
 
 
@@ -190,18 +193,15 @@ def select(
         )
         for place, choice in enumerate(choices)
     ]
-    rule = rule_of(len(choices) - 1)
+    rule = rule_of(choices)
     if len(choices) == 1:
         return Selection(rule, rows, choices[0].penalty, 0.0, None)
     best = 1 + int(worst[1:].argmin())
     behind = (worst_draws - worst_draws[:, best : best + 1]).std(0)
-    near = [
-        place
-        for place in range(1, len(choices))
-        if choices[place].penalty == choices[best].penalty and worst[place] - worst[best] <= behind[place]
-    ]
+    near = [place for place in range(1, len(choices)) if worst[place] - worst[best] <= behind[place]]
     paying = [place for place in near if gains[place].low > 0 and gains[place].value >= LEAST_GAIN * worst[0]]
-    candidate = paying[0] if paying else best
+    smallest = {choices[place].penalty: place for place in reversed(paying)}
+    candidate = min(smallest.values(), key=lambda place: drawn.value[:, place].mean(), default=best)
     penalty, weight = choices[candidate]
     last = max(place for place, choice in enumerate(choices) if choice.penalty == penalty)
     spread = spread_of(trained, [0, *range(candidate, last + 1)], [choice.weight for choice in choices], seed=seed)
