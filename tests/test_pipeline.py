@@ -130,6 +130,8 @@ def test_stdout_is_the_summary_and_the_summary_is_whole(finished: tuple[Path, st
     assert summary["task"] == "logged"
     assert summary["returns"]["env"] is None
     assert "simulator" not in summary["policy"]
+    assert "return" not in summary["policy"]["cloning"]
+    assert {"value", "low", "high"} <= set(summary["policy"]["cloning"]["foretold"])
     for row in (summary["policy"]["erm"], summary["policy"]["chosen"]):
         assert "return" not in row
         assert row["promised"]["low"] < row["promised"]["value"] < row["promised"]["high"] < 0
@@ -250,12 +252,12 @@ def test_a_task_is_collected_scored_against_the_truth_and_resumed(program: Progr
     assert all(isinstance(entry["noise_floor"], float) for entry in summary["unlogged"].values())
     assert set(summary["slope"]) == {"action", "output", "truth", "erm", "penalized", "plain", "chosen"}
     assert summary["slope"]["truth"] == pytest.approx(0.15, abs=0.01)
-    assert {"collect", "simulate"} <= set(summary["seconds"])
+    assert {"collect", "clone", "simulate"} <= set(summary["seconds"])
     assert summary["returns"]["env"] == "worldrex/GustyPendulum-v0"
     for name, row in summary["policy"].items():
         assert row["low"] <= row["return"] <= row["high"] < 0, name
-        assert row["episodes"] == (3 if name == "best_behavior" else 6)
-    assert {"simulator", "erm", "chosen", "best_behavior"} <= set(summary["policy"])
+        assert row["episodes"] == (3 if name in ("best_behavior", "cloning") else 6)
+    assert {"simulator", "cloning", "erm", "chosen", "best_behavior"} <= set(summary["policy"])
     assert {"do nothing", "random actions", *LOGGED} == set(summary["returns"]["baselines"])
 
 

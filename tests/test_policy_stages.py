@@ -54,7 +54,9 @@ def test_a_reference_that_cannot_be_learned_takes_nothing_from_the_others(
         raise TrainingError("the environment gave NaN")
 
     model, log = made_up_model(), gust_log(3)
-    here = job(tmp_path / "out", policies=1)._replace(reality=reality_of(LINEAR_ID, episode_steps=5))
+    here = job(tmp_path / "out", policies=1)._replace(
+        reality=reality_of(LINEAR_ID, episode_steps=5), optimize=MOPOConfig(steps=20)
+    )
     for place in ("erm", "penalized"):
         policy_of(2).save(here.folder.path / "policies" / f"{place}-0")
     monkeypatch.setattr(policy_stages, "_learn_in_models", lambda *_: None)
@@ -68,7 +70,7 @@ def test_a_reference_that_cannot_be_learned_takes_nothing_from_the_others(
     monkeypatch.setattr(policy_stages, "contest", contest)
     told = policy_stages.learn_and_judge(here, log, {"erm": model, "penalized": model}, penalty_chosen=True)
     assert told["policy_note"] == ""
-    assert judged == [{"erm", "chosen"}]
+    assert judged == [{"erm", "chosen", "cloning"}]
     assert "no reference: the environment gave NaN" in capsys.readouterr().out
 
 

@@ -15,10 +15,12 @@ from worldrex.data.findings import plural
 from worldrex.dynamics import TrainingError, WorldModel, forget
 from worldrex.evaluation import Contender, Reality, contest
 from worldrex.policy import (
+    CloneConfig,
     OnlineConfig,
     PolicyError,
     PolicyRun,
     Progress,
+    clone,
     learn_online,
     load_policy,
     optimize_runs,
@@ -32,6 +34,7 @@ MOST_RECORDS = 1_000_000
 NUM_ENVS = 8
 # Who learned where; "penalized" is the model that was chosen wherever a penalty pays.
 PLACES = {"erm": "erm", "penalized": "penalized", "simulator": None}
+CLONING = "cloning"
 
 
 def learn_and_judge(
@@ -59,13 +62,15 @@ def _learn(job: Job, data: Transitions, models: Mapping[str, WorldModel]) -> str
             _learn_in_models(job, data, models)
         except (PolicyError, TrainingError) as error:
             note = str(error)
+        else:
+            _imitate(job, data)
         if job.reality is not None and not note:
             try:
                 _learn_in_reality(job, data, job.reality)
             except (PolicyError, TrainingError) as error:
                 # What was learned in the models stands without it.
                 job.terminal.say(f"no reference: {error}", label="simulate")
-        stages = [stage for stage in ("optimize", "simulate") if stage in job.terminal.seconds]
+        stages = [stage for stage in ("optimize", "clone", "simulate") if stage in job.terminal.seconds]
         kept = {"note": note, "seconds": {stage: job.terminal.seconds[stage] for stage in stages}}
         job.folder.keep("optimize", kept)
         forget(job.folder.path / "checkpoint" / "optimize")
@@ -84,6 +89,9 @@ def _judge(job: Job, data: Transitions, models: Mapping[str, WorldModel], *, pen
         for place, model in PLACES.items()
         if all((_folder(job, place, seed) / "policy.json").exists() for seed in _seeds(job))
     }
+    imitator = _folder(job, CLONING, job.optimize.seed)
+    if (imitator / "policy.json").exists():
+        contenders[CLONING] = Contender([load_policy(imitator)], None)
     where = f"in {job.reality.name}, {job.returns.episodes} episodes each" if job.reality else "as the models see them"
     with job.terminal.stage("evaluate", f"the policies {where}") as tick:
         told = contest(contenders, models, "penalized", data, job.reality, job.returns, tick=tick)
@@ -119,6 +127,18 @@ def _learn_in_models(job: Job, data: Transitions, models: Mapping[str, WorldMode
         )  # fmt: skip
         for (place, seed), policy in zip(of_run, learned.policies, strict=True):
             policy.save(_folder(job, place, seed))
+
+
+def _imitate(job: Job, data: Transitions) -> None:
+    """By as many updates as a policy in a model, at most those that cloning takes."""
+    of, folder = job.optimize, _folder(job, CLONING, job.optimize.seed)
+    if (folder / "policy.json").exists():
+        return  # from before an interruption
+    config = CloneConfig(
+        of.hidden, min(of.steps, CloneConfig.steps), seed=of.seed, action_low=of.action_low, action_high=of.action_high
+    )
+    with job.terminal.stage("clone", f"imitates the log, {config.steps:,} updates: a baseline") as tick:
+        clone(data, config, tick=tick).save(folder)
 
 
 def _learn_in_reality(job: Job, data: Transitions, reality: Reality) -> None:

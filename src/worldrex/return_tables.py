@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
+from worldrex.data.findings import plural
 from worldrex.summary_tables import name_cell, number_table
 
 
@@ -76,6 +77,7 @@ CONTENDERS = {
     "chosen": "out of the chosen model",
     "penalized": "out of the penalized model",
     "simulator": "out of the simulator itself",
+    "cloning": "behavior cloning",
 }
 
 
@@ -91,7 +93,7 @@ def policies_caption(summary: dict[str, Any]) -> str:
     count = rows["erm"]["policies"]
     return (
         f"Return of an episode in {told['env']}: mean of the middle half [95 % interval], and mean of all, of "
-        f"{rows['erm']['episodes'] // count} episodes for each of {count} seeds; and what the model promised of them."
+        f"{rows['erm']['episodes'] // count} episodes for each of {plural(count, 'seed')}; and what the model promised of them."
     )
 
 

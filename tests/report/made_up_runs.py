@@ -167,6 +167,7 @@ def policies_of(logged: Sequence[str], *, env: str | None = "worldrex/GustyPendu
         rows["erm"] |= {"gap": estimated(280.5)}
         rows["chosen"] |= {"gap": estimated(-3.2)}
         rows["simulator"] = flat(-63.3) | {"foretold": estimated(-71.8)}
+    rows["cloning"] = flat(-150.0) | {"policies": 1, "foretold": estimated(-149.0)}
     returns = {name: -185.0 + 20 * place for place, name in enumerate(logged)}
     best = logged[-1]
     rows["best_behavior"] = {"name": best, "return": returns[best], "low": -150.0, "high": -80.0} | {

@@ -31,6 +31,7 @@ def test_each_policy_stands_beside_its_promise_and_the_baselines():
     assert drawn["Policy out of the chosen model", "promised"] == -70.9
     assert ("Policy out of the simulator itself", "promised") not in drawn
     assert drawn[f"Best logged behavior: {LOGGED[-1]}", "real"] == -125
+    assert drawn["Behavior cloning", "real"] == -152
     assert drawn["Do nothing", "real"] == -208
     assert {key for _, key in drawn} == {"real", "promised"}
 
@@ -42,7 +43,15 @@ def test_the_table_has_all_of_it():
     assert erm["return"] == Estimate(-339, -351, -327)
     assert erm["promised less mean"] == Estimate(280.5, 270.5, 290.5)
     assert erm["foretold by the chosen model"] == Estimate(-340, -350, -330)
+    assert rows["behavior cloning"]["foretold by the chosen model"] == Estimate(-149, -159, -139)
     assert set(LOGGED) < set(rows)
+
+
+def test_the_words_name_whom_the_policies_stand_beside():
+    told = summary()
+    assert "one that imitates the log (behavior cloning), the best logged behavior." in section(told).words[0]
+    del told["policy"]["cloning"]  # as in folders from before it was part of a run
+    assert "imitates" not in section(told).words[0]
 
 
 def test_the_reading_tells_what_became_of_the_promise():
@@ -59,6 +68,7 @@ def test_without_an_environment_nothing_is_proven_and_what_the_models_say_is_dra
     drawn = dots(found)
     assert drawn["Policy out of ERM’s model", "foretold"] == -340
     assert drawn["Policy out of the chosen model", "foretold"] == -70.9, "asked of its own policy it is its promise"
+    assert drawn["Behavior cloning", "foretold"] == -149
     assert {series for row, series in drawn if row.startswith("Policy")} == {"promised", "foretold"}
     assert "comes of it" not in reading(told)
     (table,) = found.tables
@@ -67,7 +77,7 @@ def test_without_an_environment_nothing_is_proven_and_what_the_models_say_is_dra
 
 def test_where_erm_was_chosen_its_policies_are_not_shown_twice():
     told = summary(**where_erm_is_chosen(policies_of(LOGGED)))
-    assert list(contenders(told)) == ["erm", "penalized", "simulator"]
+    assert list(contenders(told)) == ["erm", "penalized", "simulator", "cloning"]
     assert "the penalized model foretells −340" in reading(told)
 
 

@@ -31,11 +31,11 @@ MOST_STARTS = 256
 
 
 class Contender(NamedTuple):
-    """Policies that one learner made under several seeds, in the model or in the real environment."""
+    """Policies that one learner made under several seeds, in the model, in the real environment or from the log alone."""
 
     policies: Sequence[Policy]
     model: str | None
-    """Name of the model; None for the real environment."""
+    """Name of the model, if it was in one."""
 
 
 def contest(

@@ -13,6 +13,8 @@ _PLACES = {
     "penalized": "the penalized model",
     "simulator": "the simulator itself",
 }
+_NAMES = {key: f"out of {place}" for key, place in _PLACES.items()} | {"cloning": "behavior cloning"}
+_BESIDE = {"simulator": "one that was learned there", "cloning": "one that imitates the log (behavior cloning)"}
 # Of the baselines those that a figure has room for; the table has all.
 _DRAWN = ("do nothing", "random actions")
 _SERIES = {
@@ -31,7 +33,7 @@ def policies(summary: Record, name: str) -> list[Section]:
         return [Section("policies", "A policy out of it", (f"There is none: {note}",))] if note else []
     real, table = summary["returns"].get("env") is not None, _table(summary, told)
     shown = ("real", "promised") if real else ("promised", "foretold")
-    rows = [Row(f"Policy out of {_PLACES[key]}", _dots(row, shown, series)) for key, row in told.items()]
+    rows = [Row(_row_name(key), _dots(row, shown, series)) for key, row in told.items()]
     best = summary["policy"].get("best_behavior")
     if best:
         dot = Dot("real", _SERIES["real"], estimate(best["mean"]), "")
@@ -58,7 +60,7 @@ def policies(summary: Record, name: str) -> list[Section]:
 def contenders(summary: Record) -> dict[str, Record]:
     """The rows that differ: where ERM was chosen, the chosen model's policies are ERM's."""
     rows = summary["policy"]
-    return {key: rows[key] for key in _PLACES if key in rows and not (key == "chosen" and "penalized" in rows)}
+    return {key: rows[key] for key in _NAMES if key in rows and not (key == "chosen" and "penalized" in rows)}
 
 
 def judge_of(summary: Record) -> str:
@@ -99,12 +101,17 @@ def _words(summary: Record, real: bool) -> str:
             "the model that was not used for learning foretells the same, above the best logged behavior. Bad: it foretells "
             "much less than was promised."
         )
+    beside = [words for key, words in _BESIDE.items() if key in summary["policy"]]
     return (
         f"Policies were learned in each model (MOPO) and then tried in {summary['returns']['env']}, in the same episodes of at "
-        f"most {steps} steps, beside one that was learned there and the best logged behavior. Good: the return is above the best "
+        f"most {steps} steps, beside {', '.join([*beside, 'the best logged behavior'])}. Good: the return is above the best "
         "logged behavior’s, and as promised. Bad: a promise that reality does not keep, for the policy found what the model "
         "has wrong. Bars are 95 % intervals over episodes and seeds; of a promise, over the members."
     )
+
+
+def _row_name(key: str) -> str:
+    return f"Policy {_NAMES[key]}" if key in _PLACES else _NAMES[key].capitalize()
 
 
 def _dots(row: Record, shown: tuple[str, ...], series: dict[str, str]) -> list[Dot]:
@@ -124,7 +131,7 @@ def _table(summary: Record, told: dict[str, Record]) -> Table:
     columns = ("policy", "return", "mean", "promised", "promised less mean", f"foretold by {judge_of(summary)}")
     rows: list[tuple[Cell, ...]] = [
         (
-            f"out of {_PLACES[key]}", Estimate(*(row.get(end) for end in ("return", "low", "high"))),
+            _NAMES[key], Estimate(*(row.get(end) for end in ("return", "low", "high"))),
             estimate(row.get("mean")), estimate(row.get("promised")), estimate(row.get("gap")), estimate(row.get("foretold")),
         )
         for key, row in told.items()
