@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--weights-of", choices=tasks.names())
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--test-records", type=int, default=2000)
-    parser.add_argument("--selection-seeds", type=int, default=3)
+    parser.add_argument("--selection-seeds", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs/policy_shift"))
     arguments = parser.parse_args()
@@ -184,7 +184,14 @@ def scored(world: Lazy, method: Method, weight: float, seeds: Sequence[int]) -> 
 def chosen(world: Lazy, seeds: int) -> dict[str, Any]:
     """Of each method the weight of the least worst left-out error, the mean over the seeds; and the choices among them all."""
     config = CrossvalConfig(
-        penalty=COMPARED, weights=WEIGHTS, seeds=seeds, pairs=0, members=1, elites=1, termination="none"
+        penalty=COMPARED,
+        weights=WEIGHTS,
+        seeds=seeds,
+        pairs=0,
+        members=1,
+        elites=1,
+        batch=CONFIG.batch,
+        termination="none",
     )  # type: ignore[arg-type]
     log = world.log
     tables = {True: crossval(log, config), False: crossval(log, replace(config, penalty="variance", debiased=False))}
@@ -212,6 +219,10 @@ def chosen(world: Lazy, seeds: int) -> dict[str, Any]:
         "weights": {name: weight for name, (_, _, weight) in of_methods.items()},
         "left_out": {name: error for name, (error, _, _) in of_methods.items()},
         "picked": f"{selection.penalty} at {selection.chosen:g}",
+        "rows": [
+            {"penalty": row.penalty, "weight": row.weight, "worst": asdict(row.worst), "gain": asdict(row.gain)}
+            for row in selection.weights
+        ],
         "seeds": [{"penalty": penalty, "weight": weight, "left_out": error} for error, penalty, weight in by_seed],
     }
 
