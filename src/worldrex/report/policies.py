@@ -101,10 +101,11 @@ def _words(summary: Record, real: bool) -> str:
             "the model that was not used for learning foretells the same, above the best logged behavior. Bad: it foretells "
             "much less than was promised."
         )
-    beside = [words for key, words in _BESIDE.items() if key in summary["policy"]]
+    *others, best = [*(words for key, words in _BESIDE.items() if key in summary["policy"]), "the best logged behavior"]
+    beside = f"{', '.join(others)} and {best}" if others else best
     return (
         f"Policies were learned in each model (MOPO) and then tried in {summary['returns']['env']}, in the same episodes of at "
-        f"most {steps} steps, beside {', '.join([*beside, 'the best logged behavior'])}. Good: the return is above the best "
+        f"most {steps} steps, beside {beside}. Good: the return is above the best "
         "logged behavior’s, and as promised. Bad: a promise that reality does not keep, for the policy found what the model "
         "has wrong. Bars are 95 % intervals over episodes and seeds; of a promise, over the members."
     )
