@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--weights-of", choices=tasks.names())
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--test-records", type=int, default=2000)
-    parser.add_argument("--selection-seeds", type=int, default=1)
+    parser.add_argument("--selection-seeds", type=int, default=CrossvalConfig.seeds)
+    parser.add_argument("--selection-batch", type=int, default=CrossvalConfig.batch)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs/policy_shift"))
     arguments = parser.parse_args()
@@ -82,7 +83,7 @@ def main() -> None:
             selection = json.loads(other.read_text())["selection"] | {"left_out": {}}
         else:
             if len(found.get("selection", {}).get("seeds", ())) < arguments.selection_seeds:
-                found["selection"] = chosen(world, arguments.selection_seeds)
+                found["selection"] = chosen(world, arguments.selection_seeds, arguments.selection_batch)
                 write_json(path, found)
             selection = found["selection"]
         for method in METHODS:
@@ -181,7 +182,7 @@ def scored(world: Lazy, method: Method, weight: float, seeds: Sequence[int]) -> 
     ]
 
 
-def chosen(world: Lazy, seeds: int) -> dict[str, Any]:
+def chosen(world: Lazy, seeds: int, batch: int) -> dict[str, Any]:
     """Of each method the weight of the least worst left-out error, the mean over the seeds; and the choices among them all."""
     config = CrossvalConfig(
         penalty=COMPARED,
@@ -190,7 +191,7 @@ def chosen(world: Lazy, seeds: int) -> dict[str, Any]:
         pairs=0,
         members=1,
         elites=1,
-        batch=CONFIG.batch,
+        batch=batch,
         termination="none",
     )  # type: ignore[arg-type]
     log = world.log

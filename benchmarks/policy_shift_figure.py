@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/policy_shift_figure.py docs/images/policy_shift.svg [--runs runs/policy_shift]
 
-Errors under the behavior that leans with the gust, which nobody logged: mean over the seeds, and their range.
+Errors under the behavior that leans with the gust, which nobody logged: mean over the seeds, and their range; each penalty at the
+weight that leaving the gusty pendulum's behaviors out gives it.
 """
 
 import argparse
@@ -32,15 +33,17 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/policy_shift"))
     arguments = parser.parse_args()
     of_tasks = {name: arguments.runs / f"{name}.json" for name in tasks.names() if name.startswith("gusty")}
-    kept = {name: json.loads(path.read_text()) for name, path in of_tasks.items() if path.exists()}
-    found = {name: one for name, one in kept.items() if "selection" in one}
+    found = {name: json.loads(path.read_text()) for name, path in of_tasks.items() if path.exists()}
     conditions = [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("condition-*.json"))]
     batches = [one for one in conditions if one["name"].startswith(("as the task is", "batch"))]
     if len(found) < len(of_tasks) or not batches:
         sys.exit(
             f"{arguments.runs} has {len(found)} of {len(of_tasks)} gusty tasks and {len(batches)} batch sizes: run "
-            "`benchmarks/policy_shift.py` on each task, and `benchmarks/policy_shift_conditions.py`, first."
+            "`benchmarks/policy_shift.py` on gusty-pendulum, on the others with --weights-of gusty-pendulum, and "
+            "`benchmarks/policy_shift_conditions.py`, first."
         )
+    weights = found["gusty-pendulum"]["selection"]["weights"]
+    panels = [of_task(name, one, weights, labels=i == 0) for i, (name, one) in enumerate(found.items())]
     chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white", "padding": 14, "spacing": 26,
         "title": {
@@ -49,7 +52,7 @@ def main() -> None:
             "anchor": "start", "fontSize": 16, "subtitleFontSize": 13, "offset": 14,
         },
         "vconcat": [
-            {"hconcat": [of_task(name, one, labels=i == 0) for i, (name, one) in enumerate(found.items())], "spacing": 18},
+            {"hconcat": panels, "spacing": 18},
             of_batches(batches),
         ],
         "resolve": {"scale": {"color": "independent"}},
@@ -59,9 +62,8 @@ def main() -> None:
         file.write(vl_convert.vegalite_to_svg(chart).encode())
 
 
-def of_task(name: str, found: dict[str, Any], *, labels: bool) -> dict[str, Any]:
-    """A dot and a range for each penalty, at the weight that it is given by leaving the task's behaviors out."""
-    weights = found["selection"]["weights"]
+def of_task(name: str, found: dict[str, Any], weights: dict[str, float], *, labels: bool) -> dict[str, Any]:
+    """A dot and a range for each penalty at its weight."""
     fits = {method.name: fits_of(found, method.name, weights[method.name]) for method in METHODS}
     values: list[dict[str, Any]] = [
         {"method": method} | span([fit["unlogged"][UNLOGGED] for fit in own]) for method, own in fits.items()
