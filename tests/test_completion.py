@@ -1,5 +1,10 @@
+import os
+import pty
+import select
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,15 +23,20 @@ echo "$registered" >&2
 """
 
 
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    program = "import sys; from worldrex.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, "completion", "bash"]
+PROGRAM = "import sys; from worldrex.cli import main; sys.exit(main())"
+
+
+def written(shell: str, path: Path) -> Path:
+    command = [sys.executable, "-c", PROGRAM, "completion", shell]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    path = tmp_path_factory.mktemp("completion") / "worldrex"
     path.write_text(done.stdout)
     return path
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written("bash", tmp_path_factory.mktemp("completion") / "worldrex")
 
 
 def press_tab(script: Path, *words: str) -> set[str]:
@@ -44,11 +54,58 @@ def test_bash_completes_verbs_flags_and_choices(script: Path) -> None:
     assert {"--crossval.weights", "--crossval.weight-decay"} == press_tab(script, "worldrex", "run", "--crossval.we")
 
 
+class Zsh:
+    """An interactive zsh in a folder, on a terminal of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.terminal, its = pty.openpty()
+        environment = os.environ | {"TERM": "dumb", "PS1": "", "ZDOTDIR": str(folder)}
+        self.process = subprocess.Popen(
+            ["zsh", "-f", "-i"], cwd=folder, env=environment, stdin=its, stdout=its, stderr=its, start_new_session=True
+        )
+        os.close(its)
+        # What is in quotes is printed by the shell alone, not by the echo of the line.
+        self.types("fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -d dump; print rea''dy\n", until="ready")
+
+    def types(self, text: str, until: str, seconds: float = 60) -> str:
+        """What the terminal shows from then on, until this is in it."""
+        os.write(self.terminal, text.encode())
+        shown, end = "", time.monotonic() + seconds
+        while until not in shown and time.monotonic() < end:
+            if select.select([self.terminal], [], [], 0.1)[0]:
+                shown += os.read(self.terminal, 2**16).decode(errors="replace")
+        assert until in shown, shown
+        return shown
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.terminal)
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_completes_verbs_flags_choices_and_files(tmp_path: Path) -> None:
+    written("zsh", tmp_path / "_worldrex")
+    (tmp_path / "operator_log.parquet").touch()
+    zsh = Zsh(tmp_path)
+    try:
+        zsh.types("worldrex cros\t", until="worldrex crossval ")
+        zsh.types("--penal\t", until="--penalty ")
+        zsh.types("vari\t", until="variance ")
+        zsh.types("\x15worldrex describe oper\t", until="operator_log.parquet ")  # from an empty line
+        shown = zsh.types("\x15worldrex \t", until="watch ")
+        assert f"crossval      -- {VERBS['crossval']}" in shown
+    finally:
+        zsh.close()
+
+
 def test_each_shell_has_a_script_and_others_are_told(call: Callable[..., Words]) -> None:
     code, out, _ = call("completion", "zsh")
     assert code == 0
     assert out.startswith("#compdef worldrex")
     assert all(verb in out for verb in VERBS)
+    assert out.splitlines()[-1] == '_tyro_worldrex "$@" || _files'
+    assert out.count('_tyro_worldrex "$@"') == 1
     code, out, err = call("completion", "--help")
     assert (code, err) == (0, "")
     assert "worldrex completion bash >" in out

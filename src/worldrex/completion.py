@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import reduce
 from importlib import import_module
+from io import StringIO
 from operator import or_
 from typing import Annotated, Any
 
@@ -36,9 +37,22 @@ def main(arguments: Sequence[str], verbs: Mapping[str, str], flags_of: Callable[
     for verb, what in verbs.items():
         named = tyro.conf.subcommand(name=verb, prefix_name=False, description=what)
         commands.append(Annotated[(import_module(f"worldrex.commands.{verb}").Command, named, *flags_of(verb))])
-    with suppress(SystemExit):
+    printed = StringIO()
+    with suppress(SystemExit), redirect_stdout(printed):
         tyro.cli(reduce(or_, commands), prog="worldrex", args=["--tyro-print-completion", arguments[0]])
-    if arguments[0] == "bash":
-        # tyro knows no files in the place of logs and folders without a flag: where nothing matches, bash's own rule holds.
-        print("complete -o default -F _tyro_worldrex worldrex")
+    print(_with_files(_described(printed.getvalue(), verbs), arguments[0]))
     return 0
+
+
+def _described(script: str, verbs: Mapping[str, str]) -> str:
+    """What each verb does in the place of its name, which is all that tyro says of it."""
+    for verb, what in verbs.items():
+        script = script.replace(f"{verb!r}: {{'description': {verb!r}", f"{verb!r}: {{'description': {what!r}")
+    return script
+
+
+def _with_files(script: str, shell: str) -> str:
+    """tyro knows no files in the place of logs and folders: where nothing else matches, the shell's own rule holds."""
+    if shell == "bash":
+        return f"{script}\ncomplete -o default -F _tyro_worldrex worldrex"
+    return script.rstrip().removesuffix('_tyro_worldrex "$@"') + '_tyro_worldrex "$@" || _files'
