@@ -24,6 +24,16 @@ from worldrex.runs import atomic_file
 UNLOGGED = "leans with the gust"
 COLORS = {"ERM": LIGHT["vermillion"], "V-REx, plain": LIGHT["slate"], "V-REx, debiased": LIGHT["blue"]}
 FLOOR = {"type": "rule", "color": LIGHT["edge"], "strokeDash": [3, 3]}
+ENSEMBLE = {
+    "type": "point",
+    "shape": "diamond",
+    "size": 110,
+    "filled": True,
+    "fill": "white",
+    "stroke": LIGHT["blue"],
+    "opacity": 1,
+}
+ENSEMBLE_TEXT = {"type": "text", "align": "left", "dx": 11, "dy": 1, "fontSize": 12, "color": LIGHT["blue"]}
 RANGE = {"type": "rule", "strokeWidth": 2}
 
 
@@ -34,8 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     of_tasks = {name: arguments.runs / f"{name}.json" for name in tasks.names() if name.startswith("gusty")}
     found = {name: json.loads(path.read_text()) for name, path in of_tasks.items() if path.exists()}
-    conditions = [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("condition-*.json"))]
-    batches = [one for one in conditions if one["name"].startswith(("as the task is", "batch"))]
+    batches = of_batch_sizes(arguments.runs, "condition-*.json")
     if len(found) < len(of_tasks) or not batches:
         sys.exit(
             f"{arguments.runs} has {len(found)} of {len(of_tasks)} gusty tasks and {len(batches)} batch sizes: run "
@@ -45,7 +54,8 @@ def main() -> None:
     weights = found["gusty-pendulum"]["selection"]["weights"]
     panels = [of_task(name, one, weights, labels=i == 0) for i, (name, one) in enumerate(found.items())]
     chart = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white", "padding": 14, "spacing": 26,
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json", "background": "white", "spacing": 26,
+        "padding": {"left": 34, "right": 14, "top": 14, "bottom": 14},
         "title": {
             "text": "Errors of models of the log under a policy that nobody logged, as multiples of the noise floor",
             "subtitle": "1 is a perfect model. This policy leans with the hidden gust; those that logged steered against it.",
@@ -53,13 +63,19 @@ def main() -> None:
         },
         "vconcat": [
             {"hconcat": panels, "spacing": 18},
-            of_batches(batches),
+            of_batches(batches, of_batch_sizes(arguments.runs, "members-7-condition-*.json")),
         ],
         "resolve": {"scale": {"color": "independent"}},
         "config": {"view": {"stroke": None}, "axis": {"labelFontSize": 12, "titleFontSize": 12, "grid": False}},
     }  # fmt: skip
     with atomic_file(arguments.file) as file:
         file.write(vl_convert.vegalite_to_svg(chart).encode())
+
+
+def of_batch_sizes(runs: Path, pattern: str) -> list[dict[str, Any]]:
+    """What was measured with other batch sizes alone."""
+    found = [json.loads(path.read_text()) for path in sorted(runs.glob(pattern))]
+    return [one for one in found if one["name"].startswith(("as the task is", "batch"))]
 
 
 def of_task(name: str, found: dict[str, Any], weights: dict[str, float], *, labels: bool) -> dict[str, Any]:
@@ -88,13 +104,17 @@ def of_task(name: str, found: dict[str, Any], weights: dict[str, float], *, labe
     }  # fmt: skip
 
 
-def of_batches(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Three lines over the batch size."""
+def of_batches(found: Sequence[dict[str, Any]], ensembles: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Three lines over the batch size; beside them the debiased penalty's ensembles."""
     names = dict(zip(("ERM", "plain", "debiased"), COLORS, strict=True))
     values = [
         {"model": names[model], "batch": one["batch"]} | span(columns[UNLOGGED])
         for one in found
         for model, columns in one["models"].items()
+    ]
+    beside = [
+        {"batch": one["batch"], "said": "debiased, an ensemble of 7", **span(one["models"]["debiased"][UNLOGGED])}
+        for one in ensembles
     ]
     x = {
         "field": "batch", "type": "quantitative", "scale": {"type": "log", "base": 2},
@@ -102,10 +122,12 @@ def of_batches(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "title": "records in a mini-batch (weight 100, 4 behaviors)", "values": sorted({v["batch"] for v in values}),
         },
     }  # fmt: skip
-    scale = {"domain": [0.9, 3], "zero": False}
-    y = {"type": "quantitative", "scale": scale, "axis": {"title": "x noise floor", "tickCount": 4}}
+    ticks = [1, 1.5, 2, 3, 4, 6]
+    scale = {"type": "log", "domain": [0.95, 1.05 * max(value["high"] for value in values)], "nice": False}
+    y = {"type": "quantitative", "scale": scale, "axis": {"title": "x noise floor", "values": ticks, "format": "~r"}}
     colors = {"domain": list(COLORS), "range": list(COLORS.values())}
     color = {"field": "model", "type": "nominal", "scale": colors, "legend": {"title": None, "labelFontSize": 12}}
+    at = {"x": x, "y": y | {"field": "error"}}
     line = {"type": "line", "point": {"size": 70, "opacity": 1}, "strokeWidth": 2}
     return {
         "title": {"text": "gusty-pendulum: what taking the sampling noise out of the penalty does", "anchor": "start"},
@@ -114,6 +136,8 @@ def of_batches(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
             {"mark": FLOOR, "encoding": {"y": y | {"datum": 1}}},
             {"mark": line, "encoding": {"x": x, "y": y | {"field": "error"}, "color": color}},
             {"mark": RANGE, "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": color}},
+            {"data": {"values": beside}, "mark": ENSEMBLE, "encoding": at},
+            {"data": {"values": beside}, "mark": ENSEMBLE_TEXT, "encoding": at | {"text": {"field": "said"}}},
         ],
     }  # fmt: skip
 
