@@ -113,7 +113,7 @@ def of_batches(found: Sequence[dict[str, Any]], ensembles: Sequence[dict[str, An
         for model, columns in one["models"].items()
     ]
     beside = [
-        {"batch": one["batch"], "said": "debiased, an ensemble of 7", **span(one["models"]["debiased"][UNLOGGED])}
+        {"batch": one["batch"], "said": "an ensemble of 7", **span(one["models"]["debiased"][UNLOGGED])}
         for one in ensembles
     ]
     x = {
