@@ -72,26 +72,28 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.tasks:
         task, path = tasks.task(name), arguments.out / f"{name}.json"
-        world = Lazy(task, arguments.records, arguments.test_records)
+        records = Records(task, arguments.records, arguments.test_records)
         found = json.loads(path.read_text()) if path.exists() else {"records": arguments.records, "fits": []}
         if found["records"] != arguments.records:
             sys.exit(f"{path} is of {found['records']:,} records, not {arguments.records:,}: give another --out.")
         if arguments.weights_of:
             other = arguments.out / f"{arguments.weights_of}.json"
-            if not other.exists():
-                sys.exit(f"{other} is not there: run it with `--tasks {arguments.weights_of}` first.")
-            selection = json.loads(other.read_text())["selection"] | {"left_out": {}}
+            kept = json.loads(other.read_text()) if other.exists() else {}
+            if "selection" not in kept:
+                sys.exit(f"{other} has no weights yet: run it with `--tasks {arguments.weights_of}` first.")
+            selection = kept["selection"] | {"left_out": {}}
         else:
-            if len(found.get("selection", {}).get("seeds", ())) < arguments.selection_seeds:
-                found["selection"] = chosen(world, arguments.selection_seeds, arguments.selection_batch)
+            asked = {"seeds": arguments.selection_seeds, "batch": arguments.selection_batch}
+            if found.get("selection", {}).get("of") != asked:
+                found["selection"] = chosen(records, arguments.selection_seeds, arguments.selection_batch)
                 write_json(path, found)
             selection = found["selection"]
         for method in METHODS:
             weight = selection["weights"][method.name]
             has = {fit["seed"] for fit in fits_of(found, method.name, weight)}
             if missing := [seed for seed in arguments.seeds if seed not in has]:
-                found["fits"] += scored(world, method, weight, missing)
-                found |= {"moved": world.moved_name, "true_slope": world.true_slope}
+                found["fits"] += scored(records, method, weight, missing)
+                found |= {"moved": records.moved_name, "true_slope": records.true_slope}
                 write_json(path, found)
                 print(f"{name}, {method.name}", file=sys.stderr, flush=True)
         print_table(name, found, selection, arguments.seeds)
@@ -111,23 +113,28 @@ def print_table(name: str, found: dict[str, Any], selection: dict[str, Any], see
         left_out = f"{selection['left_out'][method.name]:.3g}" if selection["left_out"] else ""
         print(f"| {method.name} | {weight:g} | {cells[0]} | {left_out} | {' | '.join(cells[1:])} |")
     if selection["left_out"]:
-        picks = ", ".join(f"{one['penalty']} at {one['weight']:g}" for one in selection["seeds"])
-        print(f"\nLeaving behaviors out picks, of all and by each seed alone: {selection['picked']}; {picks}.")
+        print(
+            f"\nLeaving behaviors out picks {selection['picked']}. The least worst risks, in variances of the outputs:"
+        )
+        for row in sorted(selection["rows"], key=lambda row: row["worst"]["value"])[:3]:
+            worst, mean = row["worst"], row["mean"]["value"]
+            span = f"{worst['value']:.3g} [{worst['low']:.3g}, {worst['high']:.3g}]"
+            print(f"- {row['penalty']} at {row['weight']:g}: {span}, mean over the folds {mean:.3g}")
 
 
 def fits_of(found: dict[str, Any], name: str, weight: float) -> list[dict[str, Any]]:
     return [fit for fit in found["fits"] if fit["name"] == name and fit["weight"] == weight]
 
 
-class Lazy:
+class Records:
     """A task's records, collected when something is to be trained on them."""
 
-    def __init__(self, task: Task, records: int, test_records: int) -> None:
-        self.task, self.records, self.test_records = task, records, test_records
+    def __init__(self, task: Task, number: int, test_number: int) -> None:
+        self.task, self.number, self.test_number = task, number, test_number
 
     @cached_property
     def log(self) -> Transitions:
-        return collect(CollectConfig(task=self.task.name, steps_per_behavior=self.records))
+        return collect(CollectConfig(task=self.task.name, steps_per_behavior=self.number))
 
     @cached_property
     def scale(self) -> np.ndarray:
@@ -136,9 +143,9 @@ class Lazy:
     @cached_property
     def tests(self) -> dict[str, Transitions]:
         return {
-            "logged": collect(CollectConfig(task=self.task.name, steps_per_behavior=self.test_records, seed=1)),
+            "logged": collect(CollectConfig(task=self.task.name, steps_per_behavior=self.test_number, seed=1)),
             "unlogged": collect(
-                CollectConfig(task=self.task.name, behaviors="unlogged", steps_per_behavior=self.test_records)
+                CollectConfig(task=self.task.name, behaviors="unlogged", steps_per_behavior=self.test_number)
             ),
         }
 
@@ -163,27 +170,27 @@ class Lazy:
         return float(slope[self.moved] @ np.array(self.task.direction))
 
 
-def scored(world: Lazy, method: Method, weight: float, seeds: Sequence[int]) -> list[dict[str, Any]]:
+def scored(records: Records, method: Method, weight: float, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Of each seed one network: its errors under each behavior and its slope."""
     runs = [Run(method.penalty, weight, method.debiased, (), seed) for seed in seeds]  # type: ignore[arg-type]
-    models, _ = fit_runs(world.log, runs, replace(CONFIG, sampler=method.sampler))  # type: ignore[arg-type]
+    models, _ = fit_runs(records.log, runs, replace(CONFIG, sampler=method.sampler))  # type: ignore[arg-type]
     told = {
-        part: ratios(models, test, world.scale, floor_of(world.task, test, world.scale))
-        for part, test in world.tests.items()
+        part: ratios(models, test, records.scale, floor_of(records.task, test, records.scale))
+        for part, test in records.tests.items()
     }
     return [
         {"name": method.name, "weight": weight, "seed": seed}
         | {
-            part: dict(zip(world.tests[part].behavior_names, values[i].tolist(), strict=True))
+            part: dict(zip(records.tests[part].behavior_names, values[i].tolist(), strict=True))
             for part, values in told.items()
         }
-        | {"slope": float(action_slope(model, world.some)[world.moved] @ np.array(world.task.direction))}
+        | {"slope": float(action_slope(model, records.some)[records.moved] @ np.array(records.task.direction))}
         for i, (seed, model) in enumerate(zip(seeds, models, strict=True))
     ]
 
 
-def chosen(world: Lazy, seeds: int, batch: int) -> dict[str, Any]:
-    """Of each method the weight of the least worst left-out error, the mean over the seeds; and the choices among them all."""
+def chosen(records: Records, seeds: int, batch: int) -> dict[str, Any]:
+    """Of each method the weight of the least worst left-out error, the mean over the seeds; and the choice among them all."""
     config = CrossvalConfig(
         penalty=COMPARED,
         weights=WEIGHTS,
@@ -194,37 +201,35 @@ def chosen(world: Lazy, seeds: int, batch: int) -> dict[str, Any]:
         batch=batch,
         termination="none",
     )  # type: ignore[arg-type]
-    log = world.log
+    log = records.log
     tables = {True: crossval(log, config), False: crossval(log, replace(config, penalty="variance", debiased=False))}
     every = log.rows(np.arange(0, len(log), max(len(log) // 4000, 1)))
-    floor = floor_of(world.task, every, world.scale).mean(1)
+    floor = floor_of(records.task, every, records.scale).mean(1)
     of_behavior = {name: floor[every.behavior == number].mean() for number, name in enumerate(log.behavior_names)}
 
-    def least(debiased: bool, penalties: Sequence[str], among: Sequence[int]) -> tuple[float, str, float]:
-        rows = [row for row in tables[debiased].rows if row["penalty"] in penalties and row["seed"] in among]
-        worst = {}
-        for key in {(row["penalty"], row["weight"]) for row in rows}:
-            of_key = [row for row in rows if (row["penalty"], row["weight"]) == key]
-            worst[key] = max(
-                np.mean([row["risk"] for row in of_key if row["behavior"] == name]) / of_behavior[name]
-                for name in log.behavior_names
+    def least(method: Method) -> tuple[float, float]:
+        rows = [row for row in tables[method.debiased].rows if row["penalty"] == method.penalty]
+        worst = {
+            weight: max(
+                np.mean([row["risk"] for row in rows if (row["weight"], row["behavior"]) == (weight, name)]) / floor
+                for name, floor in of_behavior.items()
             )
-        (penalty, weight), error = min(worst.items(), key=lambda item: (item[1], item[0]))
-        return float(error), penalty, weight
+            for weight in {row["weight"] for row in rows}
+        }
+        weight = min(worst, key=lambda weight: worst[weight])
+        return float(worst[weight]), weight
 
-    every_seed = sorted({row["seed"] for row in tables[True].rows})
-    of_methods = {method.name: least(method.debiased, [method.penalty], every_seed) for method in METHODS}
-    by_seed = [least(True, ("none", *COMPARED), [seed]) for seed in every_seed]
+    of_methods = {method.name: least(method) for method in METHODS}
     selection = tables[True].selection
     return {
-        "weights": {name: weight for name, (_, _, weight) in of_methods.items()},
-        "left_out": {name: error for name, (error, _, _) in of_methods.items()},
-        "picked": f"{selection.penalty} at {selection.chosen:g}",
+        "of": {"seeds": seeds, "batch": batch},
+        "weights": {name: weight for name, (_, weight) in of_methods.items()},
+        "left_out": {name: error for name, (error, _) in of_methods.items()},
+        "picked": f"{selection.penalty} at {selection.chosen:g}" if selection.chosen else "ERM",
         "rows": [
-            {"penalty": row.penalty, "weight": row.weight, "worst": asdict(row.worst), "gain": asdict(row.gain)}
+            {"penalty": row.penalty, "weight": row.weight, "worst": asdict(row.worst), "mean": asdict(row.mean)}
             for row in selection.weights
         ],
-        "seeds": [{"penalty": penalty, "weight": weight, "left_out": error} for error, penalty, weight in by_seed],
     }
 
 
