@@ -103,7 +103,7 @@ def test_each_shell_has_a_script_and_others_are_told(call: Callable[..., Words])
     code, out, _ = call("completion", "zsh")
     assert code == 0
     assert out.startswith("#compdef worldrex")
-    assert all(verb in out for verb in VERBS)
+    assert all(f"{verb!r}: {{'description': {what!r}" in out for verb, what in VERBS.items())
     assert out.splitlines()[-1] == '_tyro_worldrex "$@" || _files'
     assert out.count('_tyro_worldrex "$@"') == 1
     code, out, err = call("completion", "--help")
