@@ -1,11 +1,14 @@
 import errno
+import fcntl
 import json
 import os
+import platform
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 
 from worldrex import runs
-from worldrex.runs import RunError, RunFolder, atomic_file, check_file, open_run, write_json
+from worldrex.runs import RunError, RunFolder, atomic_file, check_file, open_run, was_killed, write_json
 
 NAMES = ['say "x"', "two\nlines", "[red]x[/red]", "θ", "\udcff", "", "a/b"]
 
@@ -95,7 +98,7 @@ def test_a_full_disk_does_not_hide_why_a_run_ends(tmp_path: Path, monkeypatch: p
     with pytest.raises(ZeroDivisionError), folder.job("fit"):  # noqa: PT012
         monkeypatch.setattr(os, "fsync", no_room)
         raise ZeroDivisionError
-    assert json.loads((folder.path / "status.json").read_text()) == {"state": "running", "stage": "fit"}
+    assert json.loads((folder.path / "status.json").read_text())["state"] == "running"
 
 
 def test_a_new_run_has_its_configuration_and_where_it_ran(tmp_path: Path) -> None:
@@ -122,7 +125,11 @@ def test_an_existing_empty_folder_will_do(tmp_path: Path) -> None:
 def test_the_status_says_how_a_job_ended(tmp_path: Path, error: BaseException | None, state: str) -> None:
     folder = new_run(tmp_path / "a run")
     with nullcontext() if error is None else pytest.raises(type(error)) as raised, folder.job("collect"):
-        assert json.loads((folder.path / "status.json").read_text()) == {"state": "running", "stage": "collect"}
+        assert json.loads((folder.path / "status.json").read_text()) == {
+            "state": "running",
+            "stage": "collect",
+            "locked_on": platform.node(),
+        }
         folder.begin("fit")
         if error is not None:
             raise error
@@ -176,7 +183,9 @@ def test_an_unfinished_run_of_the_same_configuration_is_resumed(tmp_path: Path) 
         assert not list(tmp_path.rglob("*.unfinished"))
 
 
-def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
+@pytest.fixture
+def at_work(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process whose job is under way in `tmp_path`."""
     code = """
         import sys
         from worldrex.runs import open_run
@@ -188,11 +197,74 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        with pytest.raises(RunError, match="another worldrex is at work"), new_run(tmp_path).job("fit"):
-            pass
+        yield process
         process.kill()
+
+
+def test_two_processes_do_not_write_one_folder(tmp_path: Path, at_work: subprocess.Popen[str]) -> None:
+    with pytest.raises(RunError, match="another worldrex is at work"), new_run(tmp_path).job("fit"):
+        pass
+    at_work.kill()
+    at_work.wait()
     with new_run(tmp_path).job("fit"):
         assert json.loads((tmp_path / "status.json").read_text())["state"] == "running"
+
+
+def test_a_killed_job_is_told_from_one_at_work(tmp_path: Path, at_work: subprocess.Popen[str]) -> None:
+    assert not was_killed(tmp_path)
+    at_work.kill()
+    at_work.wait()
+    assert was_killed(tmp_path)
+    with new_run(tmp_path).job("fit"):
+        assert not was_killed(tmp_path)
+    assert not was_killed(tmp_path)  # it says itself that it has finished
+
+
+def test_of_a_job_on_another_machine_nothing_is_claimed(tmp_path: Path) -> None:
+    status = {"state": "running", "stage": "fit", "locked_on": platform.node()}
+    write_json(tmp_path / "config.json", {})
+    write_json(tmp_path / "status.json", status)
+    assert was_killed(tmp_path)
+    write_json(tmp_path / "status.json", status | {"locked_on": platform.node() + "-2"})
+    assert not was_killed(tmp_path)
+    write_json(tmp_path / "status.json", {"state": "running", "stage": "fit"})
+    assert not was_killed(tmp_path)
+
+
+def test_a_job_that_ends_between_two_looks_was_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "config.json", {})
+    write_json(tmp_path / "status.json", {"state": "running", "stage": "fit", "locked_on": platform.node()})
+
+    def ends(path: Path) -> bool:
+        write_json(path.parent / "status.json", {"state": "finished", "stage": "fit"})
+        return False
+
+    monkeypatch.setattr("worldrex.runs.folder.is_held", ends)
+    assert not was_killed(tmp_path)
+
+
+def test_where_there_are_no_locks_a_job_runs_and_nothing_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with new_run(tmp_path).job("fit"):
+        status = json.loads((tmp_path / "status.json").read_text())
+        assert status == {"state": "running", "stage": "fit"}
+    write_json(tmp_path / "status.json", status | {"locked_on": platform.node()})
+    assert not was_killed(tmp_path)
+
+
+def test_a_look_at_a_folder_does_not_keep_a_job_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = new_run(tmp_path)
+    with open(tmp_path / "config.json", "rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda seconds: fcntl.flock(looking, fcntl.LOCK_UN))
+        with folder.job("fit"):
+            pass
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "finished"
 
 
 def finished(folder: Path) -> Path:

@@ -1,4 +1,5 @@
 import os
+import platform
 import pty
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from tests.program import Words, strict_json
 from tests.watch.made_up import as_lines, reports, set_state, write_job
+from worldrex.runs import write_json
 
 PROGRAM = (
     "import sys; from worldrex.cli import main; code = main(); "
@@ -114,6 +116,15 @@ def test_a_silent_job_is_told_once(
     between_looks(lambda: None, lambda: None, partial(set_state, folder, "interrupted"))
     _, out, _ = call("watch", folder)
     assert out.count("the job may have been killed") == 1
+
+
+def test_watching_a_killed_job_ends(call: Callable[..., Words], tmp_path: Path) -> None:
+    folder = write_job(tmp_path / "job", reports([500, 1000]))
+    write_json(folder / "status.json", {"state": "running", "stage": "fit", "locked_on": platform.node()})
+    code, out, err = call("watch", folder, "--json")
+    assert code == 0
+    assert strict_json(out)["state"] == "killed"
+    assert "killed at the stage fit: it says that it runs, and its process is gone. The command that began it" in err
 
 
 def test_a_folder_that_is_not_there_is_one_clear_error(call: Callable[..., Words], tmp_path: Path) -> None:

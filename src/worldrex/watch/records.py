@@ -5,14 +5,14 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worldrex.runs import RunError
+from worldrex.runs import RunError, was_killed
 
 
 class Status(NamedTuple):
-    """How a run stands, as it says itself."""
+    """How a run stands: as it says itself, unless it was killed."""
 
     state: str
-    """running, interrupted, failed or finished."""
+    """running, interrupted, failed, finished or killed."""
     stage: str
 
 
@@ -101,7 +101,7 @@ def read_status(folder: Path) -> Status:
     path = folder / "status.json"
     try:
         status = json.loads(path.read_text(encoding="utf-8"))
-        return Status(str(status["state"]), str(status["stage"]))
+        return Status("killed" if was_killed(folder) else str(status["state"]), str(status["stage"]))
     except FileNotFoundError:
         return Status("running", "start")
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -5,6 +5,7 @@ from worldrex.watch.standing import Series, Standing
 
 # On a pipe each behavior is named up to so many; of more, only the worst and the mean.
 _MOST_NAMED = 8
+_GOES_ON = "The command that began it goes on from its last checkpoint."
 
 
 def clock(seconds: float | int) -> str:
@@ -41,7 +42,7 @@ def silence(seconds: float | int, standing: Standing) -> str:
     """What to think of a job that does not report."""
     return (
         f"no report for {clock(seconds)}, and they came every {clock(standing.interval or 0)}: the job may have been killed. "
-        "The command that began it goes on from its last checkpoint."
+        f"{_GOES_ON}"
     )
 
 
@@ -50,7 +51,9 @@ def end(status: Status, verdict: str | None) -> str:
     if status.state == "finished":
         return f"finished{'' if verdict is None else f'. {verdict}'}"
     if status.state == "interrupted":
-        return f"interrupted at the stage {status.stage}. The command that began it goes on from its last checkpoint."
+        return f"interrupted at the stage {status.stage}. {_GOES_ON}"
+    if status.state == "killed":
+        return f"killed at the stage {status.stage}: it says that it runs, and its process is gone. {_GOES_ON}"
     return f"{status.state} at the stage {status.stage}. Its own last lines say why."
 
 

@@ -1,81 +1,20 @@
-"""A run folder: configuration, metrics, summary, environment and status, each file written whole or not at all."""
+"""A run folder: how the run stands, its metrics, the results of its stages, and one process at a time in it."""
 
 import json
-import math
 import os
 import platform
 import shlex
-import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
-VERSIONED = ("worldrex", "jax", "jaxlib", "optax", "numpy", "gymnasium", "pyarrow", "safetensors")
+from worldrex.runs.provenance import environment
+from worldrex.runs.files import RunError, atomic_file, plain, write_json
+from worldrex.runs.locks import held, is_held
 
 State = Literal["running", "interrupted", "failed", "finished"]
-
-
-class RunError(ValueError):
-    """A folder that a run cannot use; the message says what came and what to do instead."""
-
-
-@contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A binary file that appears at `path` only when the block ends well: never half of it, and never an old half.
-
-    **Raises:** `RunError` where it cannot be written (no such folder, no permission, a full disk).
-    """
-    path = Path(path)
-    # A hidden sibling, so that os.replace stays within one file system; its short name fits wherever `path` fits.
-    unfinished = path.parent / f".{uuid.uuid4().hex}.unfinished"
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}. Nothing was changed there: choose a folder that exists and "
-            "is writable, on a disk with room."
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Write strict JSON, whole or not at all; what is not finite becomes null. **Raises:** `RunError`."""
-    text = json.dumps(plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    with atomic_file(path) as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
-
-
-def plain(content: Any) -> Any:
-    """`content` as strict JSON has it: arrays and tuples as lists, paths as strings, what is not finite as None."""
-    if isinstance(content, Mapping):
-        return {str(key): plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple | set):
-        return [plain(value) for value in content]
-    if hasattr(content, "tolist"):
-        return plain(content.tolist())
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if content is None or isinstance(content, str | int | bool):
-        return content
-    return str(content)
-
-
-def check_file(path: Path, *, flag: str = "--out") -> None:
-    """Raise `RunError` unless `path`, given by `flag`, is a new file's name in a folder that exists and is writable."""
-    if path.exists():
-        raise RunError(f"{path} exists and is never overwritten. Choose another {flag}.")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise RunError(f"{path.parent} is not a folder that exists and is writable. Choose another {flag}.")
 
 
 @runtime_checkable
@@ -98,24 +37,28 @@ class Mirror(Protocol):
 class RunFolder:
     """One run's folder. Make one with `open_run`; the methods write its files.
 
-    `status.json` says how the run stands: one that was killed stays "running", so only "finished" is finished.
+    `status.json` says how the run stands: one that was killed stays "running" (`was_killed` tells on the same machine), so
+    only "finished" is finished.
     """
 
     def __init__(self, path: Path, *, resumed: bool, mirror: Mirror | None = None) -> None:
         self.path = path
         self.resumed = resumed
         self.stage = "start"
+        self._locked = False
         self._mirror = mirror
         self._mirror_anew()
 
     def status(self, state: State) -> None:
         """Say how the run stands, in the stage that began last."""
-        write_json(self.path / "status.json", {"state": state, "stage": self.stage})
+        # Where it runs, if its lock tells who looks from there whether it still does.
+        where = {"locked_on": platform.node()} if self._locked and state == "running" else {}
+        write_json(self.path / "status.json", {"state": state, "stage": self.stage, **where})
 
     @contextmanager
     def job(self, stage: str) -> Iterator[None]:
         """Say in status.json that `stage` begins, and in the end how the run ended: finished, interrupted or failed."""
-        with _alone(self.path):
+        with _alone(self.path) as self._locked:
             for left in self.path.rglob(".*.unfinished"):
                 left.unlink()  # by a process that was killed
             try:
@@ -235,21 +178,26 @@ def open_run(
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock on config.json: two processes would mix their files. No lock where the system has none."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with open(path / "config.json", "rb") as file:
+def _alone(path: Path) -> Iterator[bool]:
+    """Hold a lock on config.json, where there are locks (which it tells): two processes would mix their files."""
+    with held(path / "config.json") as taken:
+        if taken == "another's":
+            raise RunError(f"another worldrex is at work in {path}. Wait for it, or choose another --out.")
+        yield taken == "ours"
+
+
+def was_killed(path: Path) -> bool:
+    """Whether a job in the folder says that it runs, on this machine, and no process is there: it could not say that it ended."""
+
+    def runs_here() -> bool:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"another worldrex is at work in {path}. Wait for it, or choose another --out.") from error
-        except OSError:
-            pass  # a file system without locks
-        yield
+            status = json.loads((path / "status.json").read_text(encoding="utf-8"))
+            return status["state"] == "running" and status.get("locked_on") == platform.node()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+    # Asked again afterwards: it may have ended, and said so, in between.
+    return runs_here() and is_held(path / "config.json") is False and runs_here()
 
 
 def _check_resumable(path: Path, config: Mapping[str, Any]) -> None:
@@ -267,32 +215,3 @@ def _check_resumable(path: Path, config: Mapping[str, Any]) -> None:
             f"{path} holds an unfinished run with other settings ({', '.join(differ)}). Give the same settings to resume "
             "it, or choose another --out."
         )
-
-
-def environment() -> dict[str, Any]:
-    """Versions, machine and source revision: what it takes to repeat a run."""
-    versions = {}
-    for name in VERSIONED:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = None
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
-    machine = {"platform": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
-    machine |= {"memory_bytes": memory}
-    return {"python": sys.version.split()[0], **versions, "machine": machine, "git": _revision()}
-
-
-def _revision() -> str | None:
-    """The commit of the sources that run, with "+" if they have changed since; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        revision = subprocess.run(
-            ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
-        ).stdout.strip()
-        changes = subprocess.run(
-            ["git", "-C", here, "status", "--porcelain", "."], capture_output=True, text=True, timeout=5, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return revision + ("+" if changes else "")
