@@ -3,7 +3,7 @@
 It imports none of the four: an answer comes in the framework, dtype and device of its input.
 """
 
-from worldrex.risk import group_dro, schedules
+from worldrex.risk import group_dro, schedules, tracking
 from worldrex.risk.arrays import RiskError
 from worldrex.risk.moments import GroupMoments, Moments, WeightedMoments, all_reduce, group_moments, merge
 from worldrex.risk.objectives import PENALTIES, PenaltyName, objective, penalty_value
@@ -41,6 +41,7 @@ __all__ = [
     "squared_error_scale",
     "std",
     "sum_risk",
+    "tracking",
     "variance",
     "worst_excess",
 ]

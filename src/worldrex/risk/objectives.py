@@ -110,6 +110,7 @@ def objective(
     density: risks.Density = "kernel",
     state: group_dro.State | None = None,
     scales: Moments | Sequence[Moments] | None = None,
+    tracked: Moments | None = None,
 ) -> Array:
     """Risk plus weighted penalty, the scalar of each row that training minimizes.
 
@@ -128,6 +129,7 @@ def objective(
     - `density`: of "quantile".
     - `state`: of "group_dro"; see `group_dro`.
     - `scales`: for "irm", the moments of the derivatives with respect to each scale; see `scales`.
+    - `tracked`: moments that the penalty takes in the place of `m`; see `tracking`. For "irm" give tracked `scales`.
 
     **Returns:** `[...]`. **Raises:** `RiskError` for an unknown name, or what a penalty needs and lacks.
 
@@ -142,16 +144,33 @@ def objective(
             "penalty 'irm' and `scales` go together: give group_moments of the derivatives with respect to each scale, as of "
             "squared_error_scale or gaussian_nll_scales"
         )
+    if penalty == "irm" and tracked is not None:
+        raise RiskError(
+            "penalty 'irm' is of the derivatives: track their moments, and give the tracked ones as `scales`"
+        )
     xp = framework_of(m.mean)
     weight = xp.cast(weight, m.mean)
     options = Options(debiased, alpha, density, state)
-    parts = [m] if scales is None else [scales] if isinstance(scales, Moments) else list(scales)
+    own = compared(m, tracked)
+    parts = [own] if scales is None else [scales] if isinstance(scales, Moments) else list(scales)
     if not parts:
         raise RiskError("scales is empty; expected the moments of the derivatives with respect to one scale or more")
     for part in parts:
         require_moments(part, "scales")
     value: Any = _RISKS[reduce](m) + weight * sum(_PENALTIES[penalty](part, options) for part in parts)
     return value / xp.where(weight > 1, weight, xp.cast(1.0, m.mean)) if rescale else value
+
+
+def compared(m: Moments, tracked: Moments | None) -> Moments:
+    """The moments that the penalty takes. **Raises:** `RiskError` for tracked ones of another shape."""
+    if tracked is None:
+        return m
+    require_moments(tracked, "tracked")
+    if tuple(tracked.mean.shape) != tuple(m.mean.shape):
+        raise RiskError(
+            f"tracked has shape {tuple(tracked.mean.shape)} and m {tuple(m.mean.shape)}; expected the same [..., group]"
+        )
+    return tracked
 
 
 def require_weight(weight: object) -> None:

@@ -7,7 +7,7 @@ group and its own loss alone: dO/dl_i = w_i (dO/dR_g / n_g + 2 dO/dm2_g (l_i - R
 from collections.abc import Callable
 from typing import NamedTuple
 
-from worldrex.risk import group_dro, penalties, risks
+from worldrex.risk import group_dro, penalties, risks, tracking
 from worldrex.risk.arrays import Array, RiskError, framework_of
 from worldrex.risk.moments import GroupMoments, Moments, check_records, require_moments
 from worldrex.risk.objectives import (
@@ -16,6 +16,7 @@ from worldrex.risk.objectives import (
     Options,
     PenaltyName,
     Reduce,
+    compared,
     require_known,
     require_weight,
     state_of,
@@ -44,6 +45,7 @@ def record_weights(
     state: group_dro.State | None = None,
     mask: Array | None = None,
     weights: Array | None = None,
+    tracked: Moments | None = None,
 ) -> Array:
     """The derivative of the whole batch's objective with respect to each loss of a micro-batch.
 
@@ -53,7 +55,7 @@ def record_weights(
 
     **Arguments:** `losses`, `groups`, `mask` and `weights` as for `group_moments`, of the micro-batch; `m`, the moments
     of *all* records; the others as for `objective`. For "irm", take `penalty="none"` with the losses, and
-    `penalty="irm", reduce="none"` with the derivatives, their moments as `m`.
+    `penalty="irm", reduce="none"` with the derivatives, their moments as `m` (and their tracked ones as `tracked`).
 
     **Returns:** `[..., record]`, 0 for records that do not count; no gradient flows through it.
 
@@ -82,7 +84,9 @@ def record_weights(
     per_row: Array = xp.cast(weight, m.mean)
     per_row = per_row[..., None] if len(per_row.shape) else per_row
     of_risk = _RISK_SLOPES[reduce](m)
-    of_penalty = _SLOPES[penalty](m, Options(debiased, alpha, density, state))
+    of_penalty = _SLOPES[penalty](compared(m, tracked), Options(debiased, alpha, density, state))
+    if tracked is not None:
+        of_penalty = of_penalty._replace(m2=of_penalty.m2 * tracking.slope_of_m2(tracked, m))
     scale = xp.where(per_row > 1, per_row, one) if rescale else one
     slopes = Slopes((of_risk + per_row * of_penalty.mean) / scale, per_row * of_penalty.m2 / scale)
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from worldrex.runs.provenance import environment
 from worldrex.runs.files import RunError, atomic_file, plain, write_json
 from worldrex.runs.locks import held, is_held
+from worldrex.runs.provenance import environment
 
 State = Literal["running", "interrupted", "failed", "finished"]
 
