@@ -1,8 +1,8 @@
 """Risk penalties on Colored MNIST, with the published full-batch recipe and in mini-batches.
 
     .venv/bin/python benchmarks/colored_mnist.py --data mnist.npz --penalty variance [--restarts 10]
-    .venv/bin/python benchmarks/colored_mnist.py --data mnist.npz --batch 256 --steps 4000 --switch 1000 --decay \\
-        --weights 1 10 100 1000 --debiased no yes
+    .venv/bin/python benchmarks/colored_mnist.py --data mnist.npz --batch 256 --steps 3000 --switch 500 --decay \\
+        --learning-rate 3e-4 --weights 1000 10000 --debiased no yes --tracking 0 0.97
 
 MNIST (an npz with x_train, y_train) at 14 x 14; the label is "digit below 5", flipped in 25 % of the records; a color, which of 2
 channels has the image, agrees with the label in 80 % and 90 % of the records of the two training environments of 25,000, and
@@ -13,7 +13,7 @@ perceptron of 2 x 256 ReLU units, Adam at 1e-3, and, as in the release of Kruege
 
 on the full batch, 501 steps. `--penalty irm` has the mean squared derivative in the logits' scale instead of the square,
 `worst` (MM-REx) has |R_1 - R_2|, `none` nothing, and no weight to divide by; `--gray` (an oracle) sees no color. (R_1 - R_2)^2
-is 4 times `risk.variance`.
+is 4 times `risk.variance`. `--tracking`: what each batch leaves of the earlier ones' weight in the risks that are compared.
 
 The restarts (data's chance, start and batches from the seed and the restart's number alone) are one program along a `run`
 axis, each trained by itself and spread over JAX's devices where their number divides that of the runs. Prints a Markdown
@@ -24,6 +24,7 @@ the latter, the risks (mean losses) of both, and R_1 - R_2. An oracle has 75, 0.
 import argparse
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class Recipe(NamedTuple):
 
     penalty: str
     debiased: bool
+    tracking: float
     gray: bool
     hidden: int
     learning_rate: float
@@ -72,9 +74,10 @@ def main() -> None:
     images, digits = read(arguments.data)
     heads = ("penalty", "batch", "weight", "restarts", "train", "test", "lowest", "risks", "R_1 - R_2", "seconds a run")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
-    for debiased in [word == "yes" for word in arguments.debiased]:
-        shared = {name: getattr(arguments, name) for name in Recipe._fields if name != "debiased"}
-        recipe = Recipe(debiased=debiased, **shared)
+    for word, tracking in product(arguments.debiased, arguments.tracking):
+        debiased = word == "yes"
+        each = {"debiased": debiased, "tracking": tracking}
+        recipe = Recipe(**each, **{name: getattr(arguments, name) for name in Recipe._fields if name not in each})
         number = len(arguments.weights)
         weights = jnp.repeat(jnp.array(arguments.weights), arguments.restarts)
         restarts = jnp.tile(arguments.first + jnp.arange(arguments.restarts), number)
@@ -83,8 +86,9 @@ def main() -> None:
         seconds = (time.perf_counter() - began) / len(weights)
         of_weights = zip(*(one.reshape(number, -1) for one in found), strict=True)
         for weight, (accuracies, test, first, second, test_risk) in zip(arguments.weights, of_weights, strict=True):
+            of_tracking = f", tracked {tracking:g}" if tracking else ""
             cells = (
-                f"{'gray, ' * arguments.gray}{recipe.penalty}{', debiased' * debiased}",
+                f"{'gray, ' * arguments.gray}{recipe.penalty}{', debiased' * debiased}{of_tracking}",
                 f"{recipe.batch or 'full'}",
                 f"{weight:g}",
                 f"{arguments.restarts}",
@@ -103,6 +107,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--penalty", choices=("none", "variance", "worst", "irm"), default="variance")
     parser.add_argument("--debiased", nargs="+", choices=("no", "yes"), default=["no"])
+    parser.add_argument("--tracking", type=float, nargs="+", default=[0.0])
     parser.add_argument("--gray", action="store_true")
     parser.add_argument("--restarts", type=int, default=10)
     parser.add_argument(
@@ -169,8 +174,8 @@ def train(recipe: Recipe, images: Array, digits: Array, weight: Array, *, key: A
     optimizer = optax.adam(rate)
     everything = None if recipe.batch else inputs(together, recipe.gray)
 
-    def step(carry: tuple[Layers, Any], its: tuple[Array, Array]) -> tuple[tuple[Layers, Any], None]:
-        layers, state = carry
+    def step(carry: tuple[Layers, Any, Any], its: tuple[Array, Array]) -> tuple[tuple[Layers, Any, Any], None]:
+        layers, state, seen = carry
         number, key = its
         if recipe.batch:
             half = recipe.batch // 2
@@ -180,12 +185,13 @@ def train(recipe: Recipe, images: Array, digits: Array, weight: Array, *, key: A
         else:
             x, label = everything, together.label
         now = jnp.where(number < recipe.switch, jnp.minimum(1.0, weight), weight)
-        gradient = jax.grad(objective)(layers, x, label, now, recipe)
+        gradient, seen = jax.grad(objective, has_aux=True)(layers, seen, x, label, now, recipe)
         updates, state = optimizer.update(gradient, state)
-        return (jax.tree.map(jnp.add, layers, updates), state), None
+        return (jax.tree.map(jnp.add, layers, updates), state, seen), None
 
     steps = jnp.arange(recipe.steps), jax.random.split(for_batches, recipe.steps)
-    (layers, _), _ = jax.lax.scan(step, (layers, optimizer.init(layers)), steps)
+    seen = risk.tracking.init(risk.GroupMoments(*(jnp.zeros(2) for _ in range(3))))
+    (layers, *_), _ = jax.lax.scan(step, (layers, optimizer.init(layers), seen), steps)
     judged = [judge(layers, one, recipe.gray) for one in (*training, test)]
     (right, first), (right_too, second), (right_in_test, last) = judged
     return [(right + right_too) / 2, right_in_test, first, second, last]
@@ -230,13 +236,21 @@ def logits(layers: Layers, x: Array) -> Array:
     return (x @ weights + bias)[:, 0]
 
 
-def objective(layers: Layers, x: Array, label: Array, weight: Array, recipe: Recipe) -> Array:
-    """Sum of the risks, the penalty with its weight, and |parameters|^2; divided by the weight where that is above 1."""
+def objective(
+    layers: Layers, seen: risk.WeightedMoments, x: Array, label: Array, weight: Array, recipe: Recipe
+) -> tuple[Array, risk.WeightedMoments]:
+    """Sum of the risks, the penalty with its weight, and |parameters|^2; divided by the weight where that is above 1.
+
+    Returns what is known after this batch, too: of the risks, or with `irm` of their derivatives.
+    """
     found = logits(layers, x)
     groups = jnp.repeat(jnp.arange(2), len(label) // 2)
     moments = risk.group_moments(optax.sigmoid_binary_cross_entropy(found, label), groups, 2)
     # dl/dw of the loss of w times the logit, at w = 1
-    scales = risk.group_moments((jax.nn.sigmoid(found) - label) * found, groups, 2) if recipe.penalty == "irm" else None
+    scales = risk.group_moments((jax.nn.sigmoid(found) - label) * found, groups, 2)
+    compared = scales if recipe.penalty == "irm" else moments
+    if recipe.tracking:
+        seen, compared = risk.tracking.step(seen, compared, decay=recipe.tracking)
     factor = {"variance": 4.0, "worst": 2.0}.get(recipe.penalty, 1.0)  # to (R_1 - R_2)^2 and |R_1 - R_2|
     value = risk.objective(
         moments,
@@ -244,9 +258,10 @@ def objective(layers: Layers, x: Array, label: Array, weight: Array, recipe: Rec
         weight=factor * weight,
         debiased=recipe.debiased,
         reduce="sum",
-        scales=scales,
+        scales=compared if recipe.penalty == "irm" else None,
+        tracked=None if recipe.penalty == "irm" else compared,
     )
-    return (value + recipe.l2 * optax.tree.norm(layers, squared=True)) / jnp.maximum(1.0, weight)
+    return (value + recipe.l2 * optax.tree.norm(layers, squared=True)) / jnp.maximum(1.0, weight), seen
 
 
 def judge(layers: Layers, environment: Environment, gray: bool) -> tuple[Array, Array]:

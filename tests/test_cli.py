@@ -124,6 +124,18 @@ def test_a_reader_that_has_seen_enough(logs: dict[str, Path]) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("words", ["--help", "--version", "completion bash"])
+def test_an_answer_that_cannot_be_written_is_one_line(words: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = f"'{sys.executable}' -c 'import sys; from worldrex.cli import main; sys.exit(main())' {words} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert done.returncode == 2
+
+
 def test_a_model_that_sees_angles_and_the_past_is_scored(
     call: Callable[..., Words], logs: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ USER_ERRORS = {
     "worldrex.report": ("ReportError",),
 }
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+SAYINGS = ("-h", "--help", "--version")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,15 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A name from a file that this terminal's encoding lacks is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
     verb, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["--help"]
-    if verb in ("-h", "--help"):
-        print(_help())
-        return 0
-    if verb == "--version":
-        import worldrex
-
-        print(f"worldrex {worldrex.__version__}")
-        return 0
-    if verb not in (*VERBS, "completion"):
+    if verb not in (*VERBS, "completion", *SAYINGS):
         close = get_close_matches(verb, (*VERBS, "completion"), n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         print(f"worldrex: there is no verb {verb!r}.{hint}\n\n{_help()}", file=sys.stderr)
@@ -65,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     try:
-        return _run(verb, rest)
+        return _say(verb) if verb in SAYINGS else _run(verb, rest)
     except KeyboardInterrupt as interrupt:
         _complain(f"worldrex {verb}: interrupted. {interrupt}".rstrip())
         if arguments is None:
@@ -110,6 +103,16 @@ def _run(verb: str, rest: list[str]) -> int:
         raise
     if command.json:
         _tell(result)
+    return 0
+
+
+def _say(what: str) -> int:
+    if what == "--version":
+        import worldrex
+
+        print(f"worldrex {worldrex.__version__}", flush=True)
+    else:
+        print(_help(), flush=True)
     return 0
 
 

@@ -150,7 +150,7 @@ def stepper_of(log: Transitions, config: TrainConfig, *, penalty: TrainedPenalty
     run = replace(COMPANY[2], penalty=penalty)
     tables, _ = layout.tables_of(log, [(), (2,)], config)
     assignment = jax.tree.map(lambda x: x[1], layout.assignments_of([run], [(), (2,)], penalties, config, 1))
-    first = jax.jit(partial(init, config=config))
+    first = jax.jit(partial(init, config=config, penalties=penalties))
     next_step = jax.jit(partial(step, config=config, penalties=penalties))
     return Stepper(
         tables,

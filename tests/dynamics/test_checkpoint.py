@@ -27,9 +27,18 @@ from worldrex.dynamics.checkpoint import KEPT, Position, newest, write
 from worldrex.runs import RunError
 
 RUNS = [Run("variance", 10.0, True, (), 0), Run("group_dro", 1.0, True, (2,), 1)]
-# Every kind of state there is: best weights, members that stop, weights of group_dro.
+# Every kind of state there is: best weights, members that stop, weights of group_dro, tracked moments.
 CONFIG = replace(
-    SMALL, members=2, elites=1, warmup_steps=40, steps=120, learning_rate=0.03, keep="best", patience=4, bootstrap=True
+    SMALL,
+    members=2,
+    elites=1,
+    warmup_steps=40,
+    steps=120,
+    learning_rate=0.03,
+    keep="best",
+    patience=4,
+    bootstrap=True,
+    tracking=0.9,
 )
 
 

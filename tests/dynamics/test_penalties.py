@@ -21,7 +21,7 @@ BRISK = replace(SMALL, members=1, elites=1, batch=64, warmup_steps=50, steps=300
 SETTINGS = {
     "squared": BRISK,
     "nll": replace(BRISK, loss="nll", sampler="balanced", bootstrap=True),
-    "beta_nll": replace(BRISK, loss="beta_nll", per_dimension=True),
+    "beta_nll": replace(BRISK, loss="beta_nll", per_dimension=True, tracking=0.9),
     "deterministic": replace(
         BRISK, deterministic=True, sampler="weighted", behavior_weights=(1.0, 2.0, 3.0, 4.0), termination="none"
     ),

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 
 from tests.dynamics.conftest import arrays
 from tests.dynamics.gust import gust_log
-from tests.dynamics.test_devices import CONFIG, off
+from tests.dynamics.test_devices import CONFIG as ALONE
+from tests.dynamics.test_devices import off
 from worldrex.dynamics import Run, TrainingError, processes, train
 from worldrex.dynamics.processes import Whole
 
@@ -26,8 +28,8 @@ from worldrex.dynamics import processes, sweep
 number, address, folder = int(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
 processes.simulate(2, exactly=True)
 processes.connect(address, 2, number)
-from tests.dynamics.test_devices import CONFIG, left
-from tests.dynamics.test_processes import RUNS, halves
+from tests.dynamics.test_devices import left
+from tests.dynamics.test_processes import CONFIG, RUNS, halves
 from worldrex.dynamics import train
 part = halves()[number]
 sweep.STRETCH = 10
@@ -55,6 +57,7 @@ except Stop:
     assert begun == [20], begun
 """
 RUNS = [Run("variance", 30.0), Run("irm", 10.0), Run("group_dro", 3.0)]
+CONFIG = replace(ALONE, tracking=0.9)
 
 
 def halves() -> list:

@@ -208,6 +208,8 @@ def test_changes_beyond_float32_are_refused(log: Transitions):
         ({"weight_decay": (-1e-4,)}, r"weight_decay is \(-0.0001,\)"),
         ({"weight_decay": ()}, r"weight_decay is \(\)"),
         ({"patience": 0}, "patience is 0; stopping early needs 1"),
+        ({"tracking": 1.0}, "tracking is 1.0; give 0 \\(the batch alone\\) to below 1"),
+        ({"tracking": -0.1}, "tracking is -0.1"),
         ({"behavior_weights": (1.0, -1.0)}, "behavior_weights is .*0 or more"),
         ({"sampler": "weighted"}, "behavior_weights has 0 of the 4 numbers"),
         ({"sampler": "weighted", "behavior_weights": (0.0,) * 4}, "behavior_weights are all 0"),

@@ -143,6 +143,39 @@ def test_weights_of_the_behaviors_move_under_group_dro_alone(log: Transitions, s
         np.testing.assert_allclose(np.exp(after.group_dro.log_q[0]), expected / expected.sum(), rtol=1e-5)
 
 
+def test_moments_are_tracked_over_the_batches(log: Transitions, stepper: Stepper):
+    tracked = stepper_of(log, replace(SMALL, tracking=0.5))
+    state = tracked.init(tracked.assignment)
+    assert stepper.init(stepper.assignment).tracked is None
+    risks = []
+    for number in range(3):
+        state, info = tracked.step(state, tracked.assignment, number)
+        risks.append(np.where(info.present > 0, info.risk, np.nan))
+    assert state.tracked is not None
+    known = state.tracked.penalized
+    np.testing.assert_allclose(known.count.sum(), SMALL.batch * 1.75)
+    low, high = np.nanmin(risks, 0), np.nanmax(risks, 0)
+    assert ((low <= known.mean[0]) & (known.mean[0] <= high)).all()
+    # A step that changes nothing is not remembered either.
+    broken = jax.tree.map(lambda x: x * np.float32(np.nan), state.network.mean)
+    after, info = tracked.step(state._replace(network=state.network._replace(mean=broken)), tracked.assignment, 3)
+    assert info.bad == 1
+    assert same_bits(after.tracked, state.tracked)
+
+
+@pytest.mark.parametrize("penalty", ["variance", "irm"])
+def test_the_first_step_is_the_same_and_later_ones_follow_the_tracked_risks(log: Transitions, penalty: TrainedPenalty):
+    alone, tracked = (stepper_of(log, replace(SMALL, tracking=decay), penalty=penalty) for decay in (0.0, 0.9))
+    ends = []
+    for trained in (alone, tracked):
+        first, _ = trained.step(trained.init(trained.assignment), trained.assignment, 30)
+        second, _ = trained.step(first, trained.assignment, 31)
+        ends.append((first.network, second.network))
+    for x, y in zip(*map(jax.tree.leaves, (ends[0][0], ends[1][0])), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+    assert not same_bits(ends[0][1], ends[1][1])
+
+
 def made_up_batch(outputs: int = 3, records: int = 64) -> tuple[Normalizer, jax.Array, jax.Array]:
     inputs = RNG.normal(5.0, 2.0, (records, 2)).astype(np.float32)
     targets = RNG.normal(-3.0, 4.0, (records, outputs)).astype(np.float32)

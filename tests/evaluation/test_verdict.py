@@ -54,6 +54,31 @@ def test_the_penalty_helps_where_nothing_unlogged_is_known():
     )
 
 
+def trained_on(before: Selection, erm: float, penalized: float) -> Selection:
+    """With these errors under two behaviors that are trained on."""
+    rows = [
+        replace(row, trained={"bold": Estimate(*around(level)), "calm": Estimate(*around(1.0))})
+        for row, level in zip(before.weights, (erm, erm, penalized), strict=True)
+    ]
+    return replace(before, weights=rows)
+
+
+def test_where_erm_overfits_a_penalty_is_not_praised_for_holding_it_back():
+    told = verdict(trained_on(selection(100.0), 1.2, 1.0), {})
+    assert told.kind == "cannot tell"
+    assert told.sentence == (
+        "The evidence cannot tell whether it is the penalty that helps: the worst left-out error falls by 30 % at weight 100, "
+        "but ERM overfits: the error on held-out episodes of the behaviors that are trained on falls, too (by 9 %), so anything "
+        "that holds ERM back may do the same. Give more records, or compare with --keep best, or fewer --steps."
+    )
+    # It costs something there, or nothing that chance would not explain.
+    for penalized in (1.3, 1.19):
+        assert verdict(trained_on(selection(100.0), 1.2, penalized), {}).kind == "helps"
+    # What nobody logged shows it by itself.
+    unlogged = {"random": entry(around(3.0), around(1.1), 1.0)}
+    assert verdict(trained_on(selection(100.0), 1.2, 1.0), unlogged).kind == "helps"
+
+
 def test_the_penalty_helps_under_unlogged_policies():
     unlogged = {
         "random": entry(around(1.0), around(1.1), 1.0),

@@ -118,6 +118,15 @@ def test_a_silent_job_is_told_once(
     assert out.count("the job may have been killed") == 1
 
 
+def test_of_a_job_that_reported_once_no_usual_interval_is_told(
+    call: Callable[..., Words], tmp_path: Path, between_looks: Callable[..., None]
+) -> None:
+    folder = write_job(tmp_path / "job", reports([500]))
+    between_looks(lambda: None, partial(set_state, folder, "interrupted"))
+    _, out, _ = call("watch", folder)
+    assert re.search(r"no report for [\d:]+: the job may have been killed", out.replace("\n", " "))
+
+
 def test_watching_a_killed_job_ends(call: Callable[..., Words], tmp_path: Path) -> None:
     folder = write_job(tmp_path / "job", reports([500, 1000]))
     write_json(folder / "status.json", {"state": "running", "stage": "fit", "locked_on": platform.node()})

@@ -78,6 +78,10 @@ def test_a_long_silence_is_noticed_unless_the_stage_is_done() -> None:
     slow = standing(reports([500, 1000], pace=1.0))
     assert slow is not None
     assert slow.silent(START + 1000 + 4999) is None  # ten times 500 s
+    single = standing(reports([500]))
+    assert single is not None
+    assert single.silent(START + 5 + 599) is None
+    assert single.silent(START + 5 + 601) == pytest.approx(601)
 
 
 def test_policies_are_told_apart_by_their_seed_with_what_they_promise() -> None:

@@ -122,7 +122,7 @@ def _compiled(
 
     def begin(tables: Tables, assignments: Assignment) -> Networks:
         def one(assignment: Assignment) -> Networks:
-            state = init(tables, assignment, config)
+            state = init(tables, assignment, config, penalties=penalties)
             return Networks(state, no_best(state.network, tables.baseline.shape[0]), assignment.learning_rate)
 
         return jax.lax.map(one, assignments)

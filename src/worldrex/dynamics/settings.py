@@ -55,6 +55,10 @@ class TrainConfig:
     """Decoupled decay of the weight matrices: one number, or several along the depth, the last for the heads."""
     baselines: tuple[float, ...] | None = None
     """Noise floor of each behavior, in normalized units: the penalty compares what is above it."""
+    tracking: float = 0.0
+    """What each batch leaves of the earlier ones' weight (0.97) where the penalty compares the risks of all so far; 0: only
+    the batch's own are compared.
+    """
     group_dro_eta: float = 0.01
     """Step size of the penalty "group_dro"."""
     termination: str = "learned"
@@ -110,11 +114,13 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
             raise TrainingError(f"{name} is {getattr(config, name)}; training needs {least} or more.")
     if config.elites > config.members:
         raise TrainingError(
-            f"elites is {config.elites} of {config.members} members; choose at most as many as members."
+            f"elites is {config.elites} of {config.members} members; set elites, too, to as many as members at most."
         )
     for name, known in (("loss", LossName), ("sampler", SamplerName), ("keep", Keep)):
         if getattr(config, name) not in get_args(known):
             raise TrainingError(f"{name} is {getattr(config, name)!r}; choose one of {', '.join(get_args(known))}.")
+    if not 0 <= config.tracking < 1:
+        raise TrainingError(f"tracking is {config.tracking}; give 0 (the batch alone) to below 1, such as 0.97.")
     if config.deterministic and config.loss != "squared":
         raise TrainingError(f"loss is {config.loss!r}, a likelihood, and a deterministic model has none: use squared.")
     if any(width < 1 for width in config.hidden):

@@ -35,6 +35,15 @@ class Assignment(NamedTuple):
     learning_rate: Float[Array, ""]
 
 
+class BatchMoments(NamedTuple):
+    """Of a batch, or of several merged: all that an objective needs of its records."""
+
+    penalized: risk.Moments
+    """Of the penalized loss, `[output, group]` or, of the mean over the outputs, `[1, group]`."""
+    scales: tuple[risk.Moments, ...]
+    """Of its derivatives, where the penalty "irm" is among those that are trained."""
+
+
 class TrainState(NamedTuple):
     """What the next step needs."""
 
@@ -42,6 +51,8 @@ class TrainState(NamedTuple):
     optimizer: optax.ScaleByAdamState
     group_dro: risk.group_dro.State
     """Weights of the behaviors, `[output or 1, group]`; they move only under that penalty."""
+    tracked: BatchMoments | None
+    """Moments of all batches so far, older ones weighing less; None where the penalty compares the batch's alone."""
 
 
 class StepInfo(NamedTuple):
@@ -65,7 +76,9 @@ class Losses(NamedTuple):
     """What the other heads learn from, without moving the trunk."""
 
 
-def init(tables: Tables, assignment: Assignment, config: TrainConfig) -> TrainState:
+def init(
+    tables: Tables, assignment: Assignment, config: TrainConfig, *, penalties: Sequence[tuple[TrainedPenalty, bool]]
+) -> TrainState:
     """A fresh network and optimizer for one assignment; the network depends on the assignment's key only."""
     num_outputs = tables.obs.shape[-1] + 1
     network = init_network(
@@ -78,8 +91,13 @@ def init(tables: Tables, assignment: Assignment, config: TrainConfig) -> TrainSt
     )
     rows = num_outputs if config.per_dimension else 1
     nothing = jnp.zeros((rows, tables.baseline.shape[0]))
-    weights = risk.group_dro.init(risk.GroupMoments(nothing, nothing, nothing))
-    return TrainState(network, init_adam(network), weights)
+    no_records = risk.GroupMoments(nothing, nothing, nothing)
+    tracked = None
+    if config.tracking:
+        unseen = risk.tracking.init(no_records)
+        number = 0 if not has_irm(penalties) else 1 if config.loss == "squared" else 2
+        tracked = BatchMoments(unseen, (unseen,) * number)
+    return TrainState(network, init_adam(network), risk.group_dro.init(no_records), tracked)
 
 
 def record_losses(
@@ -110,15 +128,6 @@ def record_losses(
     return Losses(penalized, scales, beside)
 
 
-class BatchMoments(NamedTuple):
-    """Of a batch, or of several merged: all that an objective needs of its records."""
-
-    penalized: risk.Moments
-    """Of the penalized loss, `[output, group]` or, of the mean over the outputs, `[1, group]`."""
-    scales: tuple[risk.Moments, ...]
-    """Of its derivatives, where the penalty "irm" is among those that are trained."""
-
-
 def batch_moments(
     losses: Losses, batch: Batch, num_groups: int, *, irm: bool, per_dimension: bool, shards: int = 1
 ) -> BatchMoments:
@@ -132,14 +141,26 @@ def batch_moments(
     return BatchMoments(moments_of(losses.penalized), tuple(moments_of(x) for x in losses.scales) if irm else ())
 
 
+def follow(seen: BatchMoments, moments: BatchMoments, decay: float) -> tuple[BatchMoments, BatchMoments]:
+    """What is known after this batch, too, and the tracked moments that the penalty compares (`risk.tracking.step`)."""
+    pairs = zip((seen.penalized, *seen.scales), (moments.penalized, *moments.scales), strict=True)
+    steps = [risk.tracking.step(state, batch, decay=decay) for state, batch in pairs]
+    after, tracked = (BatchMoments(of[0], tuple(of[1:])) for of in zip(*steps, strict=True))
+    return after, tracked
+
+
 def objective(
     moments: BatchMoments, assignment: Assignment, weight: Float[Array, ""], *, baseline: Float[Array | np.ndarray, " group"],
-    group_dro: risk.group_dro.State, penalties: Sequence[tuple[TrainedPenalty, bool]],
+    group_dro: risk.group_dro.State, penalties: Sequence[tuple[TrainedPenalty, bool]], tracked: BatchMoments | None = None,
 ) -> Float[Array, ""]:  # fmt: skip
-    """The assignment's objective, (mean risk + weight x penalty) / max(1, weight), mean over the outputs."""
+    """The assignment's objective, (mean risk + weight x penalty) / max(1, weight), mean over the outputs.
+
+    The penalty compares the `tracked` moments where they are given, else those of the batch.
+    """
+    compared = moments if tracked is None else tracked
 
     def branch(penalty: TrainedPenalty, debiased: bool, _: None) -> Array:
-        parts = moments.scales if penalty == "irm" else [risk.excess(moments.penalized, baseline)]
+        parts = compared.scales if penalty == "irm" else [risk.excess(compared.penalized, baseline)]
         options = {"debiased": debiased, "state": group_dro if penalty == "group_dro" else None}
         return jnp.stack([risk.penalty_value(part, penalty, **options) for part in parts]).sum(0)
 
@@ -172,24 +193,27 @@ def step(
     weight = config.schedule(assignment.weight)(number)
     batch = take(tables, rows, features=config.features, shards=shards)
 
-    def total(network: Network) -> tuple[Array, risk.Moments]:
+    def total(network: Network) -> tuple[Array, tuple[risk.Moments, BatchMoments | None]]:
         losses = record_losses(network, normalizer, batch.inputs, batch.outputs, config.loss, batch.terminated)
         moments = batch_moments(
             losses, batch, tables.baseline.shape[0], irm=has_irm(penalties), per_dimension=config.per_dimension,
             shards=shards,
         )  # fmt: skip
+        seen, tracked = follow(state.tracked, moments, config.tracking) if state.tracked else (None, None)
         value = objective(
-            moments, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro, penalties=penalties
-        )
+            moments, assignment, weight, baseline=tables.baseline, group_dro=state.group_dro, penalties=penalties,
+            tracked=tracked,
+        )  # fmt: skip
         if network.max_log_var is not None and network.min_log_var is not None:
             bounds = 0.01 * (network.max_log_var - network.min_log_var).mean()
             # As the likelihood beside it is.
             value = value + (bounds if config.loss == "squared" else bounds / jnp.maximum(weight, 1.0))
         beside = losses.beside if batch.mask is None else jnp.where(batch.mask, losses.beside, 0.0)
         beside = beside.sum() / config.batch
-        return value + (beside if shards == 1 else jax.lax.psum(beside, RECORD_AXIS)), moments.penalized
+        told = moments.penalized, seen
+        return value + (beside if shards == 1 else jax.lax.psum(beside, RECORD_AXIS)), told
 
-    (value, moments), gradient = jax.value_and_grad(total, has_aux=True)(state.network)
+    (value, (moments, seen)), gradient = jax.value_and_grad(total, has_aux=True)(state.network)
     if shards > 1:
         # Every device differentiates the whole batch's sums: its part of the gradient comes once from each.
         gradient = jax.lax.pmean(gradient, RECORD_AXIS)
@@ -202,7 +226,8 @@ def step(
     if any(name == "group_dro" for name, _ in penalties):
         moved, _ = risk.group_dro.step(group_dro, risk.excess(moments, tables.baseline), eta=config.group_dro_eta)
         group_dro = jax.tree.map(partial(jnp.where, finite), moved, group_dro)
-    after = TrainState(network, optimizer, group_dro)
+    tracked = jax.tree.map(partial(jnp.where, finite), seen, state.tracked)
+    after = TrainState(network, optimizer, group_dro, tracked)
     present = (moments.count[0] > 0).astype(jnp.float32)
     told = jnp.where(finite, moments.mean.mean(0), 0.0)
     return after, StepInfo(told, jnp.where(finite, present, 0.0), (~finite).astype(jnp.float32))

@@ -11,6 +11,8 @@ Kind = Literal["helps", "buys nothing", "hurts", "cannot tell"]
 
 # A floor so far below the error is a simulator's rounding: no ratio to it means anything.
 LEAST_FLOOR_SHARE = 1e-3
+# A penalty can only raise the mean error under the behaviors that are trained on, of a model that does not overfit.
+OVERFITTING = 0.01
 # In variances of the outputs; 1 is the error of telling the mean of the log.
 NOTHING_LEARNED = 0.95
 
@@ -33,7 +35,8 @@ def verdict(selection: Selection, unlogged: dict[str, dict[str, Any]]) -> Verdic
     "chosen" and "penalized" (empty where there are none).
 
     **Returns:** `Verdict`. "helps" needs a gain on the worst left-out behavior beyond the interval that holds for all
-    comparisons at once; that two behaviors left out together do not gainsay it; and, where there are unlogged behaviors,
+    comparisons at once; that two behaviors left out together do not gainsay it; that ERM does not overfit, so that anything
+    that holds it back would help; and, where there are unlogged behaviors,
     a smaller worst error under them, beyond the intervals; a larger one there "hurts". Where even the best penalty
     raises the worst left-out error beyond that interval and by more than 2 %, it "hurts", too.
     """
@@ -63,6 +66,12 @@ def _chosen(selection: Selection, best: WeightRow, unlogged: dict[str, dict[str,
             f"The evidence is divided: though {claim} at {_named(best)}, with two behaviors left out together it rises from "
             f"{pairs.erm.value:.3g} to {pairs.candidate.value:.3g}."
         )
+    if not unlogged and (fall := _fall_where_trained(selection.erm, best)) >= OVERFITTING:
+        return "cannot tell", (
+            f"The evidence cannot tell whether it is the penalty that helps: {claim} at {_named(best)}, but ERM overfits: the "
+            f"error on held-out episodes of the behaviors that are trained on falls, too (by {_percent(fall)}), so anything that "
+            "holds ERM back may do the same. Give more records, or compare with --keep best, or fewer --steps."
+        )
     if not unlogged:
         return "helps", f"The penalty helps: at {_named(best)} {claim}."
     erm, chosen = _worst(unlogged, "erm"), _worst(unlogged, "chosen")
@@ -73,6 +82,14 @@ def _chosen(selection: Selection, best: WeightRow, unlogged: dict[str, dict[str,
     if chosen[1] > erm[2]:
         return "hurts", f"The penalty hurts: though {claim}, {change}. Use the model without it (models/erm)."
     return "cannot tell", f"The evidence is divided: though {claim}, {change}, within chance."
+
+
+def _fall_where_trained(erm: WeightRow, best: WeightRow) -> float:
+    """The share by which the penalty lowers the mean error on held-out episodes of the behaviors that are trained on."""
+    if not erm.trained:
+        return 0.0
+    before, after = (sum(one.value for one in row.trained.values()) for row in (erm, best))
+    return 1 - after / before
 
 
 def _nothing_chosen(candidate: WeightRow, erm: WeightRow, spread: Spread | None) -> tuple[Kind, str]:

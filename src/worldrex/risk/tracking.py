@@ -19,7 +19,7 @@ def init(m: Moments) -> WeightedMoments:
     return WeightedMoments(nothing, nothing, nothing, nothing)
 
 
-def step(state: WeightedMoments, m: Moments, *, decay: float = 0.97) -> tuple[WeightedMoments, WeightedMoments]:
+def step(state: Moments, m: Moments, *, decay: float = 0.97) -> tuple[WeightedMoments, WeightedMoments]:
     """The next state, and the tracked moments that a penalty takes in the batch's place.
 
         N_g = sum_t decay^t n_gt,   T_g = sum_t decay^t n_gt R_gt / N_g,   t batches ago, 0 for this one
@@ -53,7 +53,7 @@ def step(state: WeightedMoments, m: Moments, *, decay: float = 0.97) -> tuple[We
     batch = type(m)(*map(xp.constant, m))
     ages = (batch.count > 0) | (decay * state.count > LEAST_WEIGHT)
     share = xp.where(ages, decay * one, one)
-    aged = WeightedMoments(share * state.count, state.mean, share * state.m2, share * share * state.square)
+    aged = WeightedMoments(share * state.count, state.mean, share * state.m2, share * share * squares_of(state))
     after = merge(aged, batch)
     assert isinstance(after, WeightedMoments)  # as one of the two is
     # 0 each, with the batch's slopes.

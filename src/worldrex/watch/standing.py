@@ -10,6 +10,8 @@ from typing import Any
 _PACE_REPORTS = 6
 # A job that has not reported for so many times its usual interval may have been killed.
 _SILENT_INTERVALS, _SILENT_SECONDS = 10, 60.0
+# After a single report, or several at the same step; most come more often.
+_UNKNOWN_INTERVAL = 60.0
 _MODELS = {"erm": "ERM", "plain": "plain penalty"}
 
 Number = float | int
@@ -66,10 +68,11 @@ class Standing:
 
     def silent(self, now: float | int) -> float | None:
         """Seconds since the last report, where they are many more than usual."""
-        if self.time is None or self.interval is None or self.step == self.total:
+        if self.time is None or self.step == self.total:
             return None
         since = now - self.time
-        return since if since > max(_SILENT_SECONDS, _SILENT_INTERVALS * self.interval) else None
+        usual = _UNKNOWN_INTERVAL if self.interval is None else self.interval
+        return since if since > max(_SILENT_SECONDS, _SILENT_INTERVALS * usual) else None
 
 
 def standing(records: Sequence[Mapping[str, Any]]) -> Standing | None:

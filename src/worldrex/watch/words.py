@@ -40,10 +40,8 @@ def pace(standing: Standing, now: float | int) -> str:
 
 def silence(seconds: float | int, standing: Standing) -> str:
     """What to think of a job that does not report."""
-    return (
-        f"no report for {clock(seconds)}, and they came every {clock(standing.interval or 0)}: the job may have been killed. "
-        f"{_GOES_ON}"
-    )
+    usual = "" if standing.interval is None else f", and they came every {clock(standing.interval)}"
+    return f"no report for {clock(seconds)}{usual}: the job may have been killed. {_GOES_ON}"
 
 
 def end(status: Status, verdict: str | None) -> str:

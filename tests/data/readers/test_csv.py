@@ -82,13 +82,25 @@ def test_bytes_that_are_no_text(tmp_path: Path):
         load(path)
 
 
+@pytest.mark.parametrize("length", [1, csv.SAMPLE], ids=["short", "longer than what is looked at first"])
 @pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32", "WINDOWS-1252"])
-def test_another_encoding_is_named(encoding: str, tmp_path: Path):
+def test_another_encoding_is_named(encoding: str, length: int, tmp_path: Path):
     names = np.array(["Zoë", "Ann", "Bob"])[small_log().behavior]
     path = written(tmp_path, behavior=names)
-    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_bytes("".join([header, *rows * -(-length // sum(map(len, rows)))]).encode(encoding))
     with pytest.raises(DataError, match=rf"text in {encoding}.*`iconv -f {encoding} -t UTF-8 OLD > NEW`"):
         load(path)
+
+
+def test_a_character_may_be_cut_where_the_first_look_ends(tmp_path: Path):
+    path = tmp_path / "log.csv"
+    start = b"obs_0,action_0,comment\n1,2,"
+    for cut, is_one in (("ë".encode(), True), (b"\xeb,", False)):
+        path.write_bytes(start + b"x" * (csv.SAMPLE - 1 - len(start)) + cut + b"\n")
+        assert csv.is_csv(path) or not is_one
+        path.write_bytes(start + b"x" * (csv.SAMPLE - 2 - len(start)) + cut + b"\n")
+        assert csv.is_csv(path) == is_one
 
 
 def test_late_text_that_is_not_utf_8(tmp_path: Path):

@@ -46,7 +46,7 @@ def _has_header(path: Path, encoding: str) -> bool:
         sample = file.read(SAMPLE)
     try:
         # A character cut at the sample's end is no sign of anything.
-        text = sample.decode(encoding, errors="strict" if len(sample) < SAMPLE else "ignore")
+        text = codecs.getincrementaldecoder(encoding)().decode(sample, final=len(sample) < SAMPLE)
         rows = list(csv.reader(text.splitlines()[:2], delimiter=_delimiter(text)))
     except (UnicodeDecodeError, csv.Error):
         return False
