@@ -32,6 +32,7 @@ from worldrex.tasks import Task
 
 CONFIG = TrainConfig(members=1, elites=1, hidden=(64, 64), batch=1024, steps=4000, termination="none")
 WEIGHTS = (1.0, 10.0, 100.0, 300.0)
+LEANS = "leans with the gust"
 COMPARED = ("variance", "std", "mad", "worst", "irm", "group_dro", "quantile")
 
 
@@ -102,13 +103,14 @@ def main() -> None:
 def print_table(name: str, found: dict[str, Any], selection: dict[str, Any], seeds: Sequence[int]) -> None:
     print(f"\n**{name}**: {found['records']:,} records of each behavior\n")
     slope = f"slope of {found['moved']} (true {found['true_slope']:.3g})"
-    print(f"| | weight | logged, mean | left out, worst | unlogged, mean | unlogged, worst | {slope} |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"| | weight | logged, mean | left out, worst | unlogged, mean | worst | {LEANS} | {slope} |")
+    print("|---|---|---|---|---|---|---|---|")
     for method in METHODS:
         weight = selection["weights"][method.name]
         fits = [fit for fit in fits_of(found, method.name, weight) if fit["seed"] in seeds]
         columns = [[float(np.mean(list(fit[part].values()))) for fit in fits] for part in ("logged", "unlogged")]
-        columns += [[max(fit["unlogged"].values()) for fit in fits], [fit["slope"] for fit in fits]]
+        columns += [[max(fit["unlogged"].values()) for fit in fits], [fit["unlogged"][LEANS] for fit in fits]]
+        columns += [[fit["slope"] for fit in fits]]
         cells = [across(column) for column in columns]
         left_out = f"{selection['left_out'][method.name]:.3g}" if selection["left_out"] else ""
         print(f"| {method.name} | {weight:g} | {cells[0]} | {left_out} | {' | '.join(cells[1:])} |")

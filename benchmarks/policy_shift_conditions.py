@@ -2,10 +2,12 @@
 
     JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/policy_shift_conditions.py [--seeds 0 1 2 3 4]
     JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/policy_shift_conditions.py --members 7 --only "batch 64"
+    JAX_NUM_CPU_DEVICES=2 .venv/bin/python benchmarks/policy_shift_conditions.py --tracking 0.97
 
 The gusty pendulum, weight 100; networks and training as in benchmarks/policy_shift.py; 40,960 records in all, whatever the number
 of behaviors. One network for each seed, or an ensemble of --members, of which five of seven predict: those that do best on
-held-out records. What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws a part.
+held-out records. With --tracking the penalty compares risks that are tracked over the batches. What is measured is kept in --out
+(JSON) and not measured again; benchmarks/policy_shift_figure.py draws a part.
 Prints a Markdown table: squared errors under each behavior that nobody logged as multiples of the noise floor, and the slope of
 the rate in the torque; mean over the seeds [lowest, highest].
 """
@@ -65,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--members", type=int, default=1)
+    parser.add_argument("--tracking", type=float, default=0.0)
     parser.add_argument("--only", default="", help="those conditions that have this in their name")
     parser.add_argument("--out", type=Path, default=Path("runs/policy_shift"))
     arguments = parser.parse_args()
@@ -72,19 +75,20 @@ def main() -> None:
     names = [behavior.name for behavior in PENDULUM.unlogged]
     print(f"| condition | model | {' | '.join(names)} | slope (true 0.149) |\n|---|---|{'---|' * (len(names) + 1)}")
     ensemble = "" if arguments.members == 1 else f"members-{arguments.members}-"
+    tracked = f"tracking-{arguments.tracking:g}-" if arguments.tracking else ""
     for number, condition in enumerate(CONDITIONS):
         if arguments.only not in condition.name:
             continue
-        path = arguments.out / f"{ensemble}condition-{number}.json"
+        path = arguments.out / f"{ensemble}{tracked}condition-{number}.json"
         if not path.exists():
-            write_json(path, under(condition, arguments.seeds, arguments.members))
+            write_json(path, under(condition, arguments.seeds, arguments.members, arguments.tracking))
         found = json.loads(path.read_text())
         for place, (model, values) in enumerate(found["models"].items()):
             cells = [across(values[name]) for name in (*names, "slope")]
             print(f"| {condition.name if place == 0 else ''} | {model} | {' | '.join(cells)} |", flush=True)
 
 
-def under(condition: Condition, seeds: Sequence[int], members: int) -> dict[str, Any]:
+def under(condition: Condition, seeds: Sequence[int], members: int, tracking: float) -> dict[str, Any]:
     task = replace(PENDULUM, correlation=condition.correlation)
     each = ALL_RECORDS // len(condition.behaviors)
     strengths = condition.strengths or (task.strength,) * len(condition.behaviors)
@@ -98,7 +102,7 @@ def under(condition: Condition, seeds: Sequence[int], members: int) -> dict[str,
     test = collect_from(task, task.unlogged, task.steps_per_behavior)
     floor = floor_of(task, test, scale)
     runs = [Run("variance", weight, debiased, (), seed) for _, weight, debiased in TRIO for seed in seeds]
-    config = replace(CONFIG, batch=condition.batch, members=members, elites=max(5 * members // 7, 1))
+    config = replace(CONFIG, batch=condition.batch, members=members, elites=max(5 * members // 7, 1), tracking=tracking)
     models, _ = fit_runs(log, runs, config)
     told = ratios(models, test, scale, floor)
     slopes = [float(action_slope(model, test)[2, 0]) for model in models]

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import vl_convert
-from policy_shift import METHODS, fits_of
+from policy_shift import LEANS, METHODS, fits_of
 
 from worldrex import tasks
 from worldrex.report.palette import LIGHT
 from worldrex.runs import atomic_file
 
-UNLOGGED = "leans with the gust"
 COLORS = {"ERM": LIGHT["vermillion"], "V-REx, plain": LIGHT["slate"], "V-REx, debiased": LIGHT["blue"]}
 FLOOR = {"type": "rule", "color": LIGHT["edge"], "strokeDash": [3, 3]}
 ENSEMBLE = {
@@ -82,7 +81,7 @@ def of_task(name: str, found: dict[str, Any], weights: dict[str, float], *, labe
     """A dot and a range for each penalty at its weight."""
     fits = {method.name: fits_of(found, method.name, weights[method.name]) for method in METHODS}
     values: list[dict[str, Any]] = [
-        {"method": method} | span([fit["unlogged"][UNLOGGED] for fit in own]) for method, own in fits.items()
+        {"method": method} | span([fit["unlogged"][LEANS] for fit in own]) for method, own in fits.items()
     ]
     named = {method: color for method, color in COLORS.items() if method != "V-REx, plain"}
     tests = [{"test": f"datum.method === {json.dumps(m)}", "value": color} for m, color in named.items()]
@@ -108,12 +107,12 @@ def of_batches(found: Sequence[dict[str, Any]], ensembles: Sequence[dict[str, An
     """Three lines over the batch size; beside them the debiased penalty's ensembles."""
     names = dict(zip(("ERM", "plain", "debiased"), COLORS, strict=True))
     values = [
-        {"model": names[model], "batch": one["batch"]} | span(columns[UNLOGGED])
+        {"model": names[model], "batch": one["batch"]} | span(columns[LEANS])
         for one in found
         for model, columns in one["models"].items()
     ]
     beside = [
-        {"batch": one["batch"], "said": "an ensemble of 7", **span(one["models"]["debiased"][UNLOGGED])}
+        {"batch": one["batch"], "said": "an ensemble of 7", **span(one["models"]["debiased"][LEANS])}
         for one in ensembles
     ]
     x = {

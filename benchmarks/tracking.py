@@ -22,7 +22,6 @@ PENALTIES = (
     ("standard deviation", "std", 10.0, True),
     ("mean absolute deviation", "mad", 10.0, True),
     ("MM-REx (worst)", "worst", 10.0, True),
-    ("GroupDRO", "group_dro", 10.0, True),
 )
 
 

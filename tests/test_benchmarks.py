@@ -83,6 +83,10 @@ def test_colored_mnist_runs_as_a_whole(made_up: Path) -> None:
     # Without a weight there is no penalty to be debiased.
     assert batches[0][4:8] == batches[2][4:8]
     assert batches[1][4:8] != batches[3][4:8]
+    tracked = rows("colored_mnist", *flags, "--batch", 32, "--weights", 100, "--tracking", 0, 0.9, "--decay")
+    assert [row[0] for row in tracked] == ["variance", "variance, tracked 0.9"]
+    assert tracked[0][4:8] == batches[1][4:8]
+    assert tracked[0][4:8] != tracked[1][4:8]
 
 
 def test_colored_mnist_colors_and_labels_agree_as_often_as_said(made_up: Path) -> None:
@@ -102,7 +106,7 @@ def test_colored_mnist_colors_and_labels_agree_as_often_as_said(made_up: Path) -
 def test_colored_mnist_restart_is_the_same_alone(made_up: Path) -> None:
     module = load("colored_mnist")
     images, digits = module.read(made_up)
-    recipe = module.Recipe("variance", True, False, 8, 1e-3, 1e-3, 20, 10, False, 32)
+    recipe = module.Recipe("variance", True, 0.5, False, 8, 1e-3, 1e-3, 20, 10, False, 32)
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         together = module.run(recipe, images, digits, jnp.array([1e2, 1e3, 1e3]), jnp.array([0, 1, 2]), 0)
         alone = module.run(recipe, images, digits, jnp.array([1e3]), jnp.array([1]), 0)
