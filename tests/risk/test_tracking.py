@@ -233,6 +233,7 @@ def test_a_group_that_stays_away_keeps_its_risk_and_comes_back(framework):
     for _ in range(200):  # 0.5^200 is no float32
         state, tracked = step(state, one)
     np.testing.assert_allclose(framework.numpy(tracked.mean), [4, 12])
+    np.testing.assert_allclose(framework.numpy(risk.variance(tracked, debiased=False)), 16)  # still compared
     for debiased in (True, False):
         assert np.isfinite(framework.numpy(risk.variance(tracked, debiased=debiased)))
         assert np.isfinite(framework.numpy(risk.irm(tracked, debiased=debiased)))
