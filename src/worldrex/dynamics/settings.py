@@ -56,9 +56,7 @@ class TrainConfig:
     baselines: tuple[float, ...] | None = None
     """Noise floor of each behavior, in normalized units: the penalty compares what is above it."""
     tracking: float = 0.0
-    """What each batch leaves of the earlier ones' weight (0.97) where the penalty compares the risks of all so far; 0: only
-    the batch's own are compared.
-    """
+    """Share of the earlier batches' weight that each leaves in the risks that the penalty compares (0.97); 0: its own alone."""
     group_dro_eta: float = 0.01
     """Step size of the penalty "group_dro"."""
     termination: str = "learned"
