@@ -113,7 +113,9 @@ class Program:
 
 
 def state_of(folder: Path) -> dict[str, str]:
-    return json.loads((folder / "status.json").read_text())
+    """How a run says that it stands, and where; not on which machine."""
+    status = json.loads((folder / "status.json").read_text())
+    return {name: status[name] for name in ("state", "stage")}
 
 
 def strict_json(text: str) -> Any:
