@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -23,6 +24,10 @@ NAMES = ['say "x"', "two\nlines", "[red]x[/red]", "θ", "\udcff", "", "a/b"]
 
 def new_run(folder: Path, **config: object) -> RunFolder:
     return open_run(folder, {"seed": 0, **config}, command=["worldrex", "run"])
+
+
+def place(folder: Path) -> str:
+    return f"{platform.node()}, inode {(folder / 'config.json').stat().st_ino}"
 
 
 def no_room(*_: object) -> None:
@@ -128,7 +133,7 @@ def test_the_status_says_how_a_job_ended(tmp_path: Path, error: BaseException | 
         assert json.loads((folder.path / "status.json").read_text()) == {
             "state": "running",
             "stage": "collect",
-            "locked_on": platform.node(),
+            "locked_on": place(folder.path),
         }
         folder.begin("fit")
         if error is not None:
@@ -221,19 +226,24 @@ def test_a_killed_job_is_told_from_one_at_work(tmp_path: Path, at_work: subproce
 
 
 def test_of_a_job_on_another_machine_nothing_is_claimed(tmp_path: Path) -> None:
-    status = {"state": "running", "stage": "fit", "locked_on": platform.node()}
     write_json(tmp_path / "config.json", {})
+    status = {"state": "running", "stage": "fit", "locked_on": place(tmp_path)}
     write_json(tmp_path / "status.json", status)
     assert was_killed(tmp_path)
-    write_json(tmp_path / "status.json", status | {"locked_on": platform.node() + "-2"})
+    write_json(tmp_path / "status.json", status | {"locked_on": "another" + place(tmp_path)})
     assert not was_killed(tmp_path)
     write_json(tmp_path / "status.json", {"state": "running", "stage": "fit"})
     assert not was_killed(tmp_path)
 
 
+def test_of_a_copy_of_a_folder_at_work_nothing_is_claimed(tmp_path: Path, at_work: subprocess.Popen[str]) -> None:
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    assert not was_killed(tmp_path / "copy")
+
+
 def test_a_job_that_ends_between_two_looks_was_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json(tmp_path / "config.json", {})
-    write_json(tmp_path / "status.json", {"state": "running", "stage": "fit", "locked_on": platform.node()})
+    write_json(tmp_path / "status.json", {"state": "running", "stage": "fit", "locked_on": place(tmp_path)})
 
     def ends(path: Path) -> bool:
         write_json(path.parent / "status.json", {"state": "finished", "stage": "fit"})
@@ -253,7 +263,7 @@ def test_where_there_are_no_locks_a_job_runs_and_nothing_is_claimed(
     with new_run(tmp_path).job("fit"):
         status = json.loads((tmp_path / "status.json").read_text())
         assert status == {"state": "running", "stage": "fit"}
-    write_json(tmp_path / "status.json", status | {"locked_on": platform.node()})
+    write_json(tmp_path / "status.json", status | {"locked_on": place(tmp_path)})
     assert not was_killed(tmp_path)
 
 

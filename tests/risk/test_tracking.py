@@ -241,6 +241,21 @@ def test_a_group_that_stays_away_keeps_its_risk_and_comes_back(framework):
     np.testing.assert_allclose(framework.numpy(tracked.mean), [4, 22], rtol=1e-5)
 
 
+@pytest.mark.parametrize("weight", [1e-8, 1.0, 1e8])
+def test_how_large_the_weights_are_does_not_matter(framework, weight):
+    def moments(losses, groups):
+        return framework.moments(losses, groups, 2, weights=weight * np.ones(len(losses)))
+
+    state, _ = tracking.step(
+        tracking.init(moments([1.0], [0])), moments([1.0, 3.0, 10.0, 14.0], [0, 0, 1, 1]), decay=0.5
+    )
+    step = framework.values(lambda state, m: tracking.step(state, m, decay=0.5))
+    for _ in range(60):
+        state, _ = step(state, moments([2.0, 6.0], [0, 0]))
+    _, tracked = step(state, moments([2.0, 6.0, 20.0, 24.0], [0, 0, 1, 1]))
+    np.testing.assert_allclose(framework.numpy(tracked.mean), [4, 22], rtol=1e-5)
+
+
 def test_a_risk_that_is_not_finite_is_told_and_not_remembered(framework):
     good = framework.moments([1.0, 3.0, 10.0, 14.0], [0, 0, 1, 1], 2)
     state, _ = tracking.step(tracking.init(good), good)
@@ -258,6 +273,11 @@ def test_what_cannot_be_tracked_is_refused(framework):
         ("decay is 1.0; expected 0", lambda: tracking.step(state, m, decay=1.0)),
         ("decay is -0.1", lambda: tracking.step(state, m, decay=-0.1)),
         ("decay is nan", lambda: tracking.step(state, m, decay=float("nan"))),
+        ("state has shape .*5.* and m .*2", lambda: tracking.step(tracking.init(framework.moments([1.0], [0], 5)), m)),
+        (
+            "scales has 1 groups and m 2",
+            lambda: risk.objective(m, penalty="irm", scales=framework.moments([1.0], [0], 1)),
+        ),
         ("tracked has shape", lambda: risk.objective(m, tracked=framework.moments([1.0], [0], 1))),
         ("track their moments", lambda: risk.objective(m, penalty="irm", scales=m, tracked=state)),
         ("same .*group", lambda: tracking.step(tracking.init(framework.moments([1.0], [0], 1)), m)),

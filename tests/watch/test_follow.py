@@ -64,7 +64,8 @@ def test_on_a_pipe_each_new_report_is_a_line(
     assert lines[0] == "crossval running"
     # Of the reports before, only the last.
     for line, step, percent in zip(lines[1:4], ("1,000", "1,500", "2,000"), (16, 25, 33), strict=True):
-        assert line.startswith(f"crossval step {step} of 6,000 ({percent} %), 100 steps/s, ")
+        left = " |" if step == "2,000" else ", "  # the job has ended at that look
+        assert line.startswith(f"crossval step {step} of 6,000 ({percent} %), 100 steps/s{left}")
         assert re.search(r"\| weight 10: ignores the gust 1\.\d+, .*, penalty 0\.25$", line)
     assert lines[4:] == ["report   finished. It helps."]
 
@@ -129,10 +130,15 @@ def test_of_a_job_that_reported_once_no_usual_interval_is_told(
 
 def test_watching_a_killed_job_ends(call: Callable[..., Words], tmp_path: Path) -> None:
     folder = write_job(tmp_path / "job", reports([500, 1000]))
-    write_json(folder / "status.json", {"state": "running", "stage": "fit", "locked_on": platform.node()})
+    inode = (folder / "config.json").stat().st_ino
+    write_json(
+        folder / "status.json", {"state": "running", "stage": "fit", "locked_on": f"{platform.node()}, inode {inode}"}
+    )
     code, out, err = call("watch", folder, "--json")
     assert code == 0
-    assert strict_json(out)["state"] == "killed"
+    told = strict_json(out)
+    assert (told["state"], told["report"]["seconds_left"]) == ("killed", None)
+    assert "left of fit" not in err
     assert "killed at the stage fit: it says that it runs, and its process is gone. The command that began it" in err
 
 

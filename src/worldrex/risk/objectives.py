@@ -157,6 +157,10 @@ def objective(
         raise RiskError("scales is empty; expected the moments of the derivatives with respect to one scale or more")
     for part in parts:
         require_moments(part, "scales")
+        if part.mean.shape[-1] != m.mean.shape[-1]:
+            raise RiskError(
+                f"scales has {part.mean.shape[-1]} groups and m {m.mean.shape[-1]}; expected moments over the same groups"
+            )
     value: Any = _RISKS[reduce](m) + weight * sum(_PENALTIES[penalty](part, options) for part in parts)
     return value / xp.where(weight > 1, weight, xp.cast(1.0, m.mean)) if rescale else value
 

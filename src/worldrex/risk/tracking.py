@@ -4,12 +4,14 @@ A penalty's slope on a batch is that of the batch's risks: their chance, times a
 batches, the risks say which behavior is above which, and the batch is only asked how to move them.
 """
 
+from numbers import Real
+
 from worldrex.risk.arrays import Array, RiskError, framework_of
 from worldrex.risk.moments import Moments, WeightedMoments, merge, require_moments, squares_of
 from worldrex.risk.penalties import LEAST_FREEDOM
 
-# Below this weight a group that stays away does not age: its square would be lost to float32. Any batch outweighs it.
-LEAST_WEIGHT = 1e-6
+# A group that stays away ages down to this share of the batch's largest weight: below, its square would be lost to float32.
+LEAST_SHARE = 1e-6
 
 
 def init(m: Moments) -> WeightedMoments:
@@ -28,16 +30,18 @@ def step(state: Moments, m: Moments, *, decay: float = 0.97) -> tuple[WeightedMo
     The values are those of all records so far, each with the weight decay^t (`group_moments` with these weights); the slope is
     that of the batch's risk, whole, as if all the others' moved along: sum_g dP/dT_g dR_g is that of the penalty P at the
     tracked risks. m2 is given the slope that makes the *slope* of the debiased variance and IRM's unbiased while the
-    parameters rest: of what the batch tells it is a share n_g / N_g that enters T_g, and only this is taken off.
+    parameters rest and each batch has two records of each group: of what the batch tells it is a share n_g / N_g that enters
+    T_g, and only this is taken off.
 
-    A group that the batch lacks keeps its risk and stays among those that are compared; one that was never seen is
-    absent. A group whose risk is not finite leaves the state as it was. While the parameters move the tracked risks lag
-    behind, by 1 / (1 - decay) batches. With decay 0 they are those of each group's latest batch.
+    A group that the batch lacks keeps its risk and stays among those that are compared, but has no slope there: on average its
+    slope is smaller by the share of the batches that lack it. Of a group with one record nothing is taken off. One never seen is
+    absent. A group whose risk is not finite counts as absent in the state. While the parameters move the tracked risks lag
+    behind, by decay / (1 - decay) batches. With decay 0 they are those of each group's latest batch.
 
     Call it once for each optimizer step, with the moments of the *whole* batch (`merge`, `all_reduce`).
 
     **Arguments:** `state`, of `init` or the step before, `[..., group]`; `m`, the batch's moments, of the losses, or of the
-    derivatives for "irm"; `decay`, from 0 to below 1.
+    derivatives for "irm"; `decay`, a Python number (static under `jit`) from 0 to below 1.
 
     **Returns:** the state, without derivatives, and the tracked moments: `objective`'s `tracked`, or its `scales`.
 
@@ -46,12 +50,17 @@ def step(state: Moments, m: Moments, *, decay: float = 0.97) -> tuple[WeightedMo
     """
     require_moments(state, "state")
     require_moments(m)
-    if not 0 <= decay < 1:
-        raise RiskError(f"decay is {decay}; expected 0 (the latest batch alone) to below 1")
+    if tuple(state.mean.shape) != tuple(m.mean.shape):
+        raise RiskError(
+            f"state has shape {tuple(state.mean.shape)} and m {tuple(m.mean.shape)}; expected the same [..., group]: of `init`"
+        )
+    if isinstance(decay, bool) or not isinstance(decay, Real) or not 0 <= decay < 1:
+        raise RiskError(f"decay is {decay!r}; expected a Python number from 0 (the latest batch alone) to below 1")
     xp = framework_of(m.mean)
     one = xp.cast(1.0, m.mean)
     batch = type(m)(*map(xp.constant, m))
-    ages = (batch.count > 0) | (decay * state.count > LEAST_WEIGHT)
+    least = LEAST_SHARE * xp.max(batch.count)
+    ages = (batch.count > 0) | ((decay * state.count > least) & (least > 0))
     share = xp.where(ages, decay * one, one)
     aged = WeightedMoments(share * state.count, state.mean, share * state.m2, share * share * squares_of(state))
     after = merge(aged, batch)

@@ -52,7 +52,7 @@ class RunFolder:
     def status(self, state: State) -> None:
         """Say how the run stands, in the stage that began last."""
         # Where it runs, if its lock tells who looks from there whether it still does.
-        where = {"locked_on": platform.node()} if self._locked and state == "running" else {}
+        where = {"locked_on": _place(self.path)} if self._locked and state == "running" else {}
         write_json(self.path / "status.json", {"state": state, "stage": self.stage, **where})
 
     @contextmanager
@@ -186,13 +186,18 @@ def _alone(path: Path) -> Iterator[bool]:
         yield taken == "ours"
 
 
+def _place(path: Path) -> str:
+    """The machine, and the folder on it: a copy of a folder is another one, in which nobody is at work."""
+    return f"{platform.node()}, inode {(path / 'config.json').stat().st_ino}"
+
+
 def was_killed(path: Path) -> bool:
     """Whether a job in the folder says that it runs, on this machine, and no process is there: it could not say that it ended."""
 
     def runs_here() -> bool:
         try:
             status = json.loads((path / "status.json").read_text(encoding="utf-8"))
-            return status["state"] == "running" and status.get("locked_on") == platform.node()
+            return status["state"] == "running" and status.get("locked_on") == _place(path)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 

@@ -99,7 +99,7 @@ def _in_lines(folder: Path, terminal: Terminal, once: bool) -> Look:
         # Of what was reported before the first look, the last report; a file that was replaced holds fewer.
         told = max(len(look.records) - 1, 0) if told is None else min(told, len(look.records))
         for here in _reports(look.records, told):
-            terminal.say(line(here, time.time()), label=here.stage)
+            terminal.say(line(here, time.time() if look.status.state == "running" else None), label=here.stage)
             quiet = False
         told = len(look.records)
         since = look.standing.silent(time.time()) if look.standing and look.standing.stage == stage else None
@@ -134,7 +134,7 @@ def _told(folder: Path, look: Look) -> dict[str, Any]:
             "step": here.step,
             "total": here.total,
             "steps_per_second": here.steps_per_second,
-            "seconds_left": here.seconds_left(time.time()),
+            "seconds_left": here.seconds_left(time.time()) if look.status.state == "running" else None,
             "models": [
                 {
                     "name": series.name,

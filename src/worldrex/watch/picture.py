@@ -104,7 +104,10 @@ def picture(folder: str, status: Status, standing: Standing | None, now: float |
         return _fitted(lines, screen)
     if status.stage != standing.stage and status.state == "running":
         lines.append(Text(f"{status.stage} has not reported; below is the last of {standing.stage}", "dim"))
-    lines += [Text.assemble(f"{steps(standing)}  ", (_bar(standing, screen), "cyan")), Text(pace(standing, now))]
+    lines += [
+        Text.assemble(f"{steps(standing)}  ", (_bar(standing, screen), "cyan")),
+        Text(pace(standing, now if status.state == "running" else None)),
+    ]
     quiet = standing.silent(now) if status == Status("running", standing.stage) else None
     if quiet is not None:
         lines.append(Text(silence(quiet, standing), "bold"))

@@ -5,7 +5,7 @@ from worldrex.watch.standing import Series, Standing
 
 # On a pipe each behavior is named up to so many; of more, only the worst and the mean.
 _MOST_NAMED = 8
-_GOES_ON = "The command that began it goes on from its last checkpoint."
+_GOES_ON = "The command that began it goes on from its last checkpoint, of which one is made each minute."
 
 
 def clock(seconds: float | int) -> str:
@@ -27,13 +27,13 @@ def steps(standing: Standing) -> str:
     return f"step {standing.step:,} of {standing.total:,} ({100 * standing.step // max(standing.total, 1)} %)"
 
 
-def pace(standing: Standing, now: float | int) -> str:
-    """Throughput and time left."""
+def pace(standing: Standing, now: float | int | None) -> str:
+    """Throughput and time left; no time where `now` is None: the job does not run."""
     if standing.time is None:
         return "speed not known: these metrics have no times"
     if standing.steps_per_second is None:
         return "speed known after the next report"
-    left = standing.seconds_left(now)
+    left = None if now is None else standing.seconds_left(now)
     rest = "" if left is None or standing.step == standing.total else f", {clock(left)} left of {standing.stage}"
     return f"{number(standing.steps_per_second)} steps/s{rest}"
 
@@ -55,7 +55,7 @@ def end(status: Status, verdict: str | None) -> str:
     return f"{status.state} at the stage {status.stage}. Its own last lines say why."
 
 
-def line(standing: Standing, now: float | int) -> str:
+def line(standing: Standing, now: float | int | None) -> str:
     """One report in one line."""
     return " | ".join([f"{steps(standing)}, {pace(standing, now)}", *map(_series, standing.series)])
 
