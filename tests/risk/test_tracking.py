@@ -270,8 +270,9 @@ def test_what_cannot_be_tracked_is_refused(framework):
     m = framework.moments([1.0, 3.0, 10.0], [0, 0, 1], 2)
     state = tracking.init(m)
     for match, call in (
-        ("decay is 1.0; expected 0", lambda: tracking.step(state, m, decay=1.0)),
+        ("decay is 1.0; expected a Python number", lambda: tracking.step(state, m, decay=1.0)),
         ("decay is -0.1", lambda: tracking.step(state, m, decay=-0.1)),
+        ("decay is '0.9'", lambda: tracking.step.__wrapped__(state, m, decay="0.9")),
         ("decay is nan", lambda: tracking.step(state, m, decay=float("nan"))),
         ("state has shape .*5.* and m .*2", lambda: tracking.step(tracking.init(framework.moments([1.0], [0], 5)), m)),
         (
