@@ -1,10 +1,13 @@
 """One contract for every array framework, with NumPy in float64 as the referee."""
 
 import importlib
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -291,3 +294,12 @@ def assert_mean(values: Any, expected: float, errors: float = 3.0) -> None:
     """The mean is the expected one within 3 standard errors."""
     error = np.std(values) / np.sqrt(len(values))
     assert abs(np.mean(values) - expected) < errors * error, (np.mean(values), expected, error)
+
+
+def assert_runs_alone(program: str) -> None:
+    """In a process of its own: `torch.compile` cannot trace the type checks of the tests, and nothing has run before it there."""
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert (answer.returncode, answer.stderr[-3000:]) == (0, "")

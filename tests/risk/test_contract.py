@@ -1,16 +1,22 @@
 """Every penalty with every option, in every framework and mode: all agree with NumPy in float64, or fail."""
 
 import functools
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.risk.conftest import CASES, MARKS, differences, for_each_case, objective_of, objective_of_each, use
+from tests.risk.conftest import (
+    CASES,
+    MARKS,
+    assert_runs_alone,
+    differences,
+    for_each_case,
+    objective_of,
+    objective_of_each,
+    use,
+)
 from worldrex import risk
 
 RNG = np.random.default_rng(0)
@@ -81,13 +87,7 @@ def test_every_penalty_in_every_framework(name, mode, dtype):
 @pytest.mark.torch
 def test_every_penalty_under_torch_compile():
     pytest.importorskip("torch", reason="torch is not installed")
-    # In a process of its own: it cannot trace the type checks of the tests, and nothing has run before it there.
-    program = "import sys; from tests.risk.test_contract import agree, COMPILED; [agree(*run) for run in COMPILED]"
-    answer = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert (answer.returncode, answer.stderr[-3000:]) == (0, "")
+    assert_runs_alone("from tests.risk.test_contract import agree, COMPILED; [agree(*run) for run in COMPILED]")
 
 
 COMPILED = [("torch", "compile", "float32"), ("torch", "aot", "float64")]

@@ -1,15 +1,21 @@
 """Risks that are tracked over batches."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.risk.conftest import CASES, MARKS, assert_mean, assert_moments, loop_moments, objective_of, options_of, use
+from tests.risk.conftest import (
+    CASES,
+    MARKS,
+    assert_mean,
+    assert_moments,
+    assert_runs_alone,
+    loop_moments,
+    objective_of,
+    options_of,
+    use,
+)
 from worldrex import risk
 from worldrex.risk import tracking
 
@@ -152,13 +158,7 @@ def test_compiled_or_not_it_is_the_same(name, mode):
 @pytest.mark.torch
 def test_under_torch_compile_it_is_the_same():
     pytest.importorskip("torch", reason="torch is not installed")
-    # In a process of its own, as in test_contract.py.
-    program = "from tests.risk.test_tracking import *; agree_compiled(use('torch'), ['compile', 'aot'])"
-    answer = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert (answer.returncode, answer.stderr[-3000:]) == (0, "")
+    assert_runs_alone("from tests.risk.test_tracking import *; agree_compiled(use('torch'), ['compile', 'aot'])")
 
 
 SIMULATIONS, BATCHES = 40_000, 5
