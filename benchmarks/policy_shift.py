@@ -5,7 +5,8 @@
 For each task a log (seed 0, --records of each behavior) is compared leaving each behavior out, for all penalties at the weights
 1, 10, 100 and 300 (--selection-seeds); each penalty then has the weight of its least worst left-out error. Of each, one network
 of 2 x 64 (batch 1,024, 1,000 + 4,000 steps) is trained for each seed and scored under fresh records of the logged behaviors and
-of those that nobody logged. --weights-of takes the weights that were found on another task.
+of those that nobody logged. --weights-of takes the weights that were found on another task; the left-out errors at those are told
+where the task's own behaviors have been left out, too.
 
 What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws it. Prints Markdown
 tables: squared errors as multiples of the noise floor, on plain tasks, which have none, of the outputs' variance in the log; mean
@@ -82,46 +83,54 @@ def main() -> None:
             kept = json.loads(other.read_text()) if other.exists() else {}
             if "selection" not in kept:
                 sys.exit(f"{other} has no weights yet: run it with `--tasks {arguments.weights_of}` first.")
-            selection = kept["selection"] | {"left_out": {}}
+            weights = kept["selection"]["weights"]
         else:
             asked = {"seeds": arguments.selection_seeds, "batch": arguments.selection_batch}
             if found.get("selection", {}).get("of") != asked:
                 found["selection"] = chosen(records, arguments.selection_seeds, arguments.selection_batch)
                 write_json(path, found)
-            selection = found["selection"]
+            weights = found["selection"]["weights"]
         for method in METHODS:
-            weight = selection["weights"][method.name]
+            weight = weights[method.name]
             has = {fit["seed"] for fit in fits_of(found, method.name, weight)}
             if missing := [seed for seed in arguments.seeds if seed not in has]:
                 found["fits"] += scored(records, method, weight, missing)
                 found |= {"moved": records.moved_name, "true_slope": records.true_slope}
                 write_json(path, found)
                 print(f"{name}, {method.name}", file=sys.stderr, flush=True)
-        print_table(name, found, selection, arguments.seeds)
+        print_table(name, found, weights, arguments.seeds)
+        if not arguments.weights_of:
+            print_picked(found["selection"])
 
 
-def print_table(name: str, found: dict[str, Any], selection: dict[str, Any], seeds: Sequence[int]) -> None:
+def print_table(name: str, found: dict[str, Any], weights: dict[str, float], seeds: Sequence[int]) -> None:
+    errors = found.get("selection", {}).get("errors", {})
     print(f"\n**{name}**: {found['records']:,} records of each behavior\n")
     slope = f"slope of {found['moved']} (true {found['true_slope']:.3g})"
     print(f"| | weight | logged, mean | left out, worst | unlogged, mean | worst | {LEANS} | {slope} |")
     print("|---|---|---|---|---|---|---|---|")
     for method in METHODS:
-        weight = selection["weights"][method.name]
+        weight = weights[method.name]
         fits = [fit for fit in fits_of(found, method.name, weight) if fit["seed"] in seeds]
         columns = [[float(np.mean(list(fit[part].values()))) for fit in fits] for part in ("logged", "unlogged")]
         columns += [[max(fit["unlogged"].values()) for fit in fits], [fit["unlogged"][LEANS] for fit in fits]]
         columns += [[fit["slope"] for fit in fits]]
         cells = [across(column) for column in columns]
-        left_out = f"{selection['left_out'][method.name]:.3g}" if selection["left_out"] else ""
+        left_out = across(worst_left_out(errors[method.name][f"{weight:g}"])) if errors else ""
         print(f"| {method.name} | {weight:g} | {cells[0]} | {left_out} | {' | '.join(cells[1:])} |")
-    if selection["left_out"]:
-        print(
-            f"\nLeaving behaviors out picks {selection['picked']}. The least worst risks, in variances of the outputs:"
-        )
-        for row in sorted(selection["rows"], key=lambda row: row["worst"]["value"])[:3]:
-            worst, mean = row["worst"], row["mean"]["value"]
-            span = f"{worst['value']:.3g} [{worst['low']:.3g}, {worst['high']:.3g}]"
-            print(f"- {row['penalty']} at {row['weight']:g}: {span}, mean over the folds {mean:.3g}")
+
+
+def print_picked(selection: dict[str, Any]) -> None:
+    print(f"\nLeaving behaviors out picks {selection['picked']}. The least worst risks, in variances of the outputs:")
+    for row in sorted(selection["rows"], key=lambda row: row["worst"]["value"])[:3]:
+        worst, mean = row["worst"], row["mean"]["value"]
+        span = f"{worst['value']:.3g} [{worst['low']:.3g}, {worst['high']:.3g}]"
+        print(f"- {row['penalty']} at {row['weight']:g}: {span}, mean over the folds {mean:.3g}")
+
+
+def worst_left_out(errors: dict[str, list[float]]) -> list[float]:
+    """Of each seed the error under the behavior that is worst over all seeds, from the errors of each behavior."""
+    return max(errors.values(), key=lambda of_seeds: float(np.mean(of_seeds)))
 
 
 def fits_of(found: dict[str, Any], name: str, weight: float) -> list[dict[str, Any]]:
@@ -192,7 +201,8 @@ def scored(records: Records, method: Method, weight: float, seeds: Sequence[int]
 
 
 def chosen(records: Records, seeds: int, batch: int) -> dict[str, Any]:
-    """Of each method the weight of the least worst left-out error, the mean over the seeds; and the choice among them all."""
+    """Of each method the left-out errors and the weight of the least worst one, the mean over the seeds; and the choice
+    among them all."""
     config = CrossvalConfig(
         penalty=COMPARED,
         weights=WEIGHTS,
@@ -204,29 +214,34 @@ def chosen(records: Records, seeds: int, batch: int) -> dict[str, Any]:
         termination="none",
     )  # type: ignore[arg-type]
     log = records.log
-    tables = {True: crossval(log, config), False: crossval(log, replace(config, penalty="variance", debiased=False))}
+    table = crossval(log, config)
+    plain = crossval(log, replace(config, penalty="variance", debiased=False))
+    balanced = crossval(log, replace(config, penalty="variance", weights=(1.0,), sampler="balanced"))
     every = log.rows(np.arange(0, len(log), max(len(log) // 4000, 1)))
     floor = floor_of(records.task, every, records.scale).mean(1)
-    of_behavior = {name: floor[every.behavior == number].mean() for number, name in enumerate(log.behavior_names)}
+    of_behavior = {name: float(floor[every.behavior == i].mean()) for i, name in enumerate(log.behavior_names)}
 
-    def least(method: Method) -> tuple[float, float]:
-        rows = [row for row in tables[method.debiased].rows if row["penalty"] == method.penalty]
-        worst = {
-            weight: max(
-                np.mean([row["risk"] for row in rows if (row["weight"], row["behavior"]) == (weight, name)]) / floor
+    def errors(method: Method) -> dict[str, dict[str, list[float]]]:
+        of_method = balanced if method.sampler == "balanced" else table if method.debiased else plain
+        rows = [row for row in of_method.rows if row["penalty"] == method.penalty]
+        return {
+            f"{weight:g}": {
+                name: [row["risk"] / floor for row in rows if (row["weight"], row["behavior"]) == (weight, name)]
                 for name, floor in of_behavior.items()
-            )
-            for weight in {row["weight"] for row in rows}
+            }
+            for weight in sorted({row["weight"] for row in rows})
         }
-        weight = min(worst, key=lambda weight: worst[weight])
-        return float(worst[weight]), weight
 
-    of_methods = {method.name: least(method) for method in METHODS}
-    selection = tables[True].selection
+    of_methods = {method.name: errors(method) for method in METHODS}
+    weights = {
+        name: float(min(of_weights, key=lambda weight: np.mean(worst_left_out(of_weights[weight]))))
+        for name, of_weights in of_methods.items()
+    }
+    selection = table.selection
     return {
         "of": {"seeds": seeds, "batch": batch},
-        "weights": {name: weight for name, (_, weight) in of_methods.items()},
-        "left_out": {name: error for name, (error, _) in of_methods.items()},
+        "weights": weights,
+        "errors": of_methods,
         "picked": f"{selection.penalty} at {selection.chosen:g}" if selection.chosen else "ERM",
         "rows": [
             {"penalty": row.penalty, "weight": row.weight, "worst": asdict(row.worst), "mean": asdict(row.mean)}
