@@ -1,6 +1,8 @@
 """`worldrex completion SHELL`: the script with which a shell completes the verbs, their flags and choices."""
 
+import re
 import sys
+from ast import literal_eval
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from functools import reduce
@@ -8,6 +10,8 @@ from importlib import import_module
 from io import StringIO
 from operator import or_
 from typing import Annotated, Any
+
+from worldrex import tasks
 
 SHELLS = ("bash", "zsh")
 USAGE = """usage: worldrex completion {bash,zsh}
@@ -34,21 +38,32 @@ def main(arguments: Sequence[str], verbs: Mapping[str, str], flags_of: Callable[
     import tyro
 
     commands = []
-    for verb, what in verbs.items():
-        named = tyro.conf.subcommand(name=verb, prefix_name=False, description=what)
+    for verb in verbs:
+        named = tyro.conf.subcommand(name=verb, prefix_name=False)
         commands.append(Annotated[(import_module(f"worldrex.commands.{verb}").Command, named, *flags_of(verb))])
     printed = StringIO()
     with suppress(SystemExit), redirect_stdout(printed):
         tyro.cli(reduce(or_, commands), prog="worldrex", args=["--tyro-print-completion", arguments[0]])
-    print(_with_files(_described(printed.getvalue(), verbs), arguments[0]))
+    print(_with_files(_completed(printed.getvalue(), verbs), arguments[0]))
     return 0
 
 
-def _described(script: str, verbs: Mapping[str, str]) -> str:
-    """What each verb does in the place of its name, which is all that tyro says of it."""
+def _completed(script: str, verbs: Mapping[str, str]) -> str:
+    """What tyro cannot know: what each verb does in the place of its name, the names of tasks, and this verb itself."""
+    head, line, rest = re.split(r"^COMPLETION_SPEC = (.*)$", script, maxsplit=1, flags=re.MULTILINE)
+    known = literal_eval(line)
     for verb, what in verbs.items():
-        script = script.replace(f"{verb!r}: {{'description': {verb!r}", f"{verb!r}: {{'description': {what!r}")
-    return script
+        known["subcommands"][verb]["description"] = what
+        for option in known["subcommands"][verb]["options"]:
+            if "--task" in option["flags"]:
+                option |= {"type": "choice", "choices": list(tasks.names())}
+    shells = {shell: _word(f"print {shell}'s script") for shell in SHELLS}
+    known["subcommands"]["completion"] = _word("print a script that completes all these") | {"subcommands": shells}
+    return f"{head}COMPLETION_SPEC = {known!r}{rest}"
+
+
+def _word(description: str) -> dict[str, Any]:
+    return {"description": description, "options": [], "subcommands": {}, "frontier_groups": []}
 
 
 def _with_files(script: str, shell: str) -> str:
