@@ -105,8 +105,10 @@ def test_unknown_names_are_answered_with_the_known_ones():
 
 def test_a_weight_that_is_not_finite_is_refused():
     m = risk.group_moments(LOSSES, GROUPS, 4)
-    for weight in (float("nan"), float("inf")):
-        with pytest.raises(risk.RiskError, match=f"weight is {weight}; expected a finite number or an array"):
+    for weight in (float("nan"), float("inf"), -1, -0.5):
+        with pytest.raises(
+            risk.RiskError, match=f"weight is {weight}; expected a finite number of 0 or more, or an array"
+        ):
             risk.objective(m, weight=weight)
 
 

@@ -95,8 +95,8 @@ def init(
     tracked = None
     if config.tracking:
         unseen = risk.tracking.init(no_records)
-        number = 0 if not has_irm(penalties) else 1 if config.loss == "squared" else 2
-        tracked = BatchMoments(unseen, (unseen,) * number)
+        scales = 1 if config.loss == "squared" else 2  # as `record_losses` has derivatives
+        tracked = BatchMoments(unseen, (unseen,) * scales if has_irm(penalties) else ())
     return TrainState(network, init_adam(network), risk.group_dro.init(no_records), tracked)
 
 

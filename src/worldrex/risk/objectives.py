@@ -1,6 +1,5 @@
 """The scalar that is minimized: a risk plus a weighted penalty."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -178,12 +177,12 @@ def compared(m: Moments, tracked: Moments | None) -> Moments:
 
 
 def require_weight(weight: object) -> None:
-    """Raise `RiskError` for a weight that is neither a finite number nor an array."""
+    """Raise `RiskError` for a weight that is neither a finite number of 0 or more nor an array."""
     if isinstance(weight, bool | str) or weight is None or callable(weight):
         hint = "; call the schedule with the step" if callable(weight) else ""
         raise RiskError(f"weight is {weight!r}; expected a number or an array [...]{hint}")
-    if isinstance(weight, float) and not math.isfinite(weight):
-        raise RiskError(f"weight is {weight!r}; expected a finite number or an array [...]")
+    if isinstance(weight, float | int) and not 0 <= weight < float("inf"):
+        raise RiskError(f"weight is {weight!r}; expected a finite number of 0 or more, or an array [...]")
 
 
 def require_known(name: str, known: dict[str, Any], what: str) -> None:
