@@ -6,7 +6,7 @@ For each task a log (seed 0, --records of each behavior) is compared leaving eac
 1, 10, 100 and 300 (--selection-seeds); each penalty then has the weight of its least worst left-out error. Of each, one network
 of 2 x 64 (batch 1,024, 1,000 + 4,000 steps) is trained for each seed and scored under fresh records of the logged behaviors and
 of those that nobody logged. --weights-of takes the weights that were found on another task; the left-out errors at those are told
-where the task's own behaviors have been left out, too.
+if the task's own behaviors have been left out before, without it.
 
 What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws it. Prints Markdown
 tables: squared errors as multiples of the noise floor, on plain tasks, which have none, of the outputs' variance in the log; mean
@@ -107,17 +107,23 @@ def print_table(name: str, found: dict[str, Any], weights: dict[str, float], see
     errors = found.get("selection", {}).get("errors", {})
     print(f"\n**{name}**: {found['records']:,} records of each behavior\n")
     slope = f"slope of {found['moved']} (true {found['true_slope']:.3g})"
-    print(f"| | weight | logged, mean | left out, worst | unlogged, mean | worst | {LEANS} | {slope} |")
-    print("|---|---|---|---|---|---|---|---|")
+    heads = ("weight", *(f"{part}, {of}" for part in ("logged", "left out", "unlogged") for of in ("mean", "worst")))
+    print(f"| | {' | '.join(heads)} | {LEANS} | {slope} |")
+    print(f"|{'---|' * (len(heads) + 3)}")
     for method in METHODS:
         weight = weights[method.name]
         fits = [fit for fit in fits_of(found, method.name, weight) if fit["seed"] in seeds]
-        columns = [[float(np.mean(list(fit[part].values()))) for fit in fits] for part in ("logged", "unlogged")]
-        columns += [[max(fit["unlogged"].values()) for fit in fits], [fit["unlogged"][LEANS] for fit in fits]]
-        columns += [[fit["slope"] for fit in fits]]
-        cells = [across(column) for column in columns]
-        left_out = across(worst_left_out(errors[method.name][f"{weight:g}"])) if errors else ""
-        print(f"| {method.name} | {weight:g} | {cells[0]} | {left_out} | {' | '.join(cells[1:])} |")
+        cells: dict[str, list[float]] = {}
+        for part in ("logged", "unlogged"):
+            cells[f"{part}, mean"] = [float(np.mean(list(fit[part].values()))) for fit in fits]
+            cells[f"{part}, worst"] = [max(fit[part].values()) for fit in fits]
+        if errors:
+            of_behaviors = errors[method.name][f"{weight:g}"]
+            cells["left out, mean"] = np.mean(list(of_behaviors.values()), 0).tolist()
+            cells["left out, worst"] = worst_left_out(of_behaviors)
+        shown = [across(cells[head]) if head in cells else "" for head in heads[1:]]
+        shown += [across([fit["unlogged"][LEANS] for fit in fits]), across([fit["slope"] for fit in fits])]
+        print(f"| {method.name} | {weight:g} | {' | '.join(shown)} |")
 
 
 def print_picked(selection: dict[str, Any]) -> None:
