@@ -90,8 +90,10 @@ def main() -> None:
                 found["selection"] = chosen(records, arguments.selection_seeds, arguments.selection_batch)
                 write_json(path, found)
             weights = found["selection"]["weights"]
-        for method in METHODS:
-            weight = weights[method.name]
+        trained = [(method, weights[method.name]) for method in METHODS]
+        if not arguments.weights_of:
+            trained.append(picked(found["selection"]))
+        for method, weight in trained:
             has = {fit["seed"] for fit in fits_of(found, method.name, weight)}
             if missing := [seed for seed in arguments.seeds if seed not in has]:
                 found["fits"] += scored(records, method, weight, missing)
@@ -100,7 +102,7 @@ def main() -> None:
                 print(f"{name}, {method.name}", file=sys.stderr, flush=True)
         print_table(name, found, weights, arguments.seeds)
         if not arguments.weights_of:
-            print_picked(found["selection"])
+            print_picked(found, arguments.seeds)
 
 
 def print_table(name: str, found: dict[str, Any], weights: dict[str, float], seeds: Sequence[int]) -> None:
@@ -126,12 +128,36 @@ def print_table(name: str, found: dict[str, Any], weights: dict[str, float], see
         print(f"| {method.name} | {weight:g} | {' | '.join(shown)} |")
 
 
-def print_picked(selection: dict[str, Any]) -> None:
-    print(f"\nLeaving behaviors out picks {selection['picked']}. The least worst risks, in variances of the outputs:")
-    for row in sorted(selection["rows"], key=lambda row: row["worst"]["value"])[:3]:
+def print_picked(found: dict[str, Any], seeds: Sequence[int]) -> None:
+    """What leaving behaviors out picks, the least worst risks, and what the choice costs under behaviors that nobody logged."""
+    method, weight = picked(found["selection"])
+    print(
+        f"\nLeaving behaviors out picks {method.name} at {weight:g}. The least worst risks, in variances of the outputs:"
+    )
+    for row in sorted(found["selection"]["rows"], key=lambda row: row["worst"]["value"])[:3]:
         worst, mean = row["worst"], row["mean"]["value"]
         span = f"{worst['value']:.3g} [{worst['low']:.3g}, {worst['high']:.3g}]"
         print(f"- {row['penalty']} at {row['weight']:g}: {span}, mean over the folds {mean:.3g}")
+    print("\n| | picked | ERM | best of all that were trained |\n|---|---|---|---|")
+    for head, error in (
+        (LEANS, lambda fit: fit["unlogged"][LEANS]),
+        ("worst", lambda fit: max(fit["unlogged"].values())),
+    ):
+        errors: dict[tuple[str, float], list[float]] = {}
+        for fit in found["fits"]:
+            if fit["seed"] in seeds:
+                errors.setdefault((fit["name"], fit["weight"]), []).append(error(fit))
+        # A row that fewer seeds have been asked of would be compared by chance.
+        errors = {key: of_seeds for key, of_seeds in errors.items() if len(of_seeds) == len(seeds)}
+        best = min(errors, key=lambda key: np.mean(errors[key]))
+        cells = [across(errors[key]) for key in ((method.name, weight), ("ERM", 0.0), best)]
+        print(f"| {head} | {' | '.join(cells)} ({best[0]} at {best[1]:g}) |")
+
+
+def picked(selection: dict[str, Any]) -> tuple[Method, float]:
+    """The choice among all penalties and weights."""
+    penalty, weight = selection["picked"]
+    return next(method for method in METHODS if method.debiased and method.penalty == penalty), weight
 
 
 def worst_left_out(errors: dict[str, list[float]]) -> list[float]:
@@ -248,7 +274,7 @@ def chosen(records: Records, seeds: int, batch: int) -> dict[str, Any]:
         "of": {"seeds": seeds, "batch": batch},
         "weights": weights,
         "errors": of_methods,
-        "picked": f"{selection.penalty} at {selection.chosen:g}" if selection.chosen else "ERM",
+        "picked": [selection.penalty if selection.chosen else "none", selection.chosen],
         "rows": [
             {"penalty": row.penalty, "weight": row.weight, "worst": asdict(row.worst), "mean": asdict(row.mean)}
             for row in selection.weights
