@@ -70,6 +70,8 @@ def test_behaviors_from_names_from_sparse_numbers_and_from_a_cycle():
     [
         ({"obs": None}, r"missing is obs; there came 'action', 'reward', .*rename or add"),
         ({"obs": None, "reward": None}, "missing are obs, reward"),
+        ({"obs": None, "next_obs": None}, "missing is obs; there came"),  # next_obs would come from it
+        ({"obs": None, "next_obs": None, "truncated": None}, "missing are obs, next_obs"),
         ({"reward": np.ones(N - 1)}, "unequal length: obs 12, action 12, reward 11, next_obs 12, truncated 12"),
         ({"next_obs": np.ones((N, 2))}, "obs has width 3 and next_obs has width 2"),
         ({"action": np.ones((N, 0))}, r"action has no components \(width 0\)"),

@@ -80,6 +80,9 @@ def from_columns(
 def check_columns(columns: Columns) -> list[Finding]:
     """Errors in the names, types, shapes and codes of raw columns; empty where they can become Transitions."""
     missing = [name for name in REQUIRED if name not in columns]
+    if len(missing) > 1 and {"episode", *FLAGS} & set(columns):
+        # It comes from the next row, once the others are there.
+        missing = [name for name in missing if name != "next_obs"]
     if missing:
         came = some_of([quote(name, 30) for name in columns], 12) or "no columns"
         verb = "is" if len(missing) == 1 else "are"
@@ -88,7 +91,8 @@ def check_columns(columns: Columns) -> list[Finding]:
                 missing[0],
                 len(missing),
                 f"missing {verb} {', '.join(missing)}; there came {came}. "
-                "worldrex needs obs, action, reward and next_obs: rename or add the columns.",
+                "worldrex needs obs, action, reward and next_obs, in tables lists or columns obs_0, obs_1, ...: rename or add "
+                "the columns.",
             )
         ]
     present = {name: columns[name] for name in KNOWN if name in columns}
