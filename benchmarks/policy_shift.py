@@ -6,7 +6,8 @@ For each task a log (seed 0, --records of each behavior) is compared leaving eac
 1, 10, 100 and 300 (--selection-seeds); each penalty then has the weight of its least worst left-out error. Of each, one network
 of 2 x 64 (batch 1,024, 1,000 + 4,000 steps) is trained for each seed and scored under fresh records of the logged behaviors and
 of those that nobody logged. --weights-of takes the weights that were found on another task; the left-out errors at those are told
-if the task's own behaviors have been left out before, without it.
+if the task's own behaviors have been left out before, without it. `--only IRM --weights 1000 10000` has rows of that method at
+these weights, and chooses nothing.
 
 What is measured is kept in --out (JSON) and not measured again; benchmarks/policy_shift_figure.py draws it. Prints Markdown
 tables: squared errors as multiples of the noise floor, on plain tasks, which have none, of the outputs' variance in the log; mean
@@ -64,6 +65,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=tasks.names(), default=["gusty-pendulum"])
     parser.add_argument("--weights-of", choices=tasks.names())
+    parser.add_argument("--only", choices=[method.name for method in METHODS])
+    parser.add_argument("--weights", type=float, nargs="+")
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--test-records", type=int, default=2000)
     parser.add_argument("--selection-seeds", type=int, default=CrossvalConfig.seeds)
@@ -71,6 +74,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs/policy_shift"))
     arguments = parser.parse_args()
+    if (arguments.only is None) != (arguments.weights is None):
+        parser.error("--only METHOD and --weights WEIGHT ... go together")
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.tasks:
         task, path = tasks.task(name), arguments.out / f"{name}.json"
@@ -78,49 +83,53 @@ def main() -> None:
         found = json.loads(path.read_text()) if path.exists() else {"records": arguments.records, "fits": []}
         if found["records"] != arguments.records:
             sys.exit(f"{path} is of {found['records']:,} records, not {arguments.records:,}: give another --out.")
-        if arguments.weights_of:
-            other = arguments.out / f"{arguments.weights_of}.json"
-            kept = json.loads(other.read_text()) if other.exists() else {}
-            if "selection" not in kept:
-                sys.exit(f"{other} has no weights yet: run it with `--tasks {arguments.weights_of}` first.")
-            weights = kept["selection"]["weights"]
-        else:
-            asked = {"seeds": arguments.selection_seeds, "batch": arguments.selection_batch}
-            if found.get("selection", {}).get("of") != asked:
-                found["selection"] = chosen(records, arguments.selection_seeds, arguments.selection_batch)
-                write_json(path, found)
-            weights = found["selection"]["weights"]
-        trained = [(method, weights[method.name]) for method in METHODS]
-        if not arguments.weights_of:
-            trained.append(picked(found["selection"]))
-        for method, weight in trained:
+        rows = rows_of(arguments, path, found, records)
+        choosing = arguments.only is None and arguments.weights_of is None
+        for method, weight in [*rows, picked(found["selection"])] if choosing else rows:
             has = {fit["seed"] for fit in fits_of(found, method.name, weight)}
             if missing := [seed for seed in arguments.seeds if seed not in has]:
                 found["fits"] += scored(records, method, weight, missing)
                 found |= {"moved": records.moved_name, "true_slope": records.true_slope}
                 write_json(path, found)
                 print(f"{name}, {method.name}", file=sys.stderr, flush=True)
-        print_table(name, found, weights, arguments.seeds)
-        if not arguments.weights_of:
+        print_table(name, found, rows, arguments.seeds)
+        if choosing:
             print_picked(found, arguments.seeds)
 
 
-def print_table(name: str, found: dict[str, Any], weights: dict[str, float], seeds: Sequence[int]) -> None:
+def rows_of(
+    arguments: argparse.Namespace, path: Path, found: dict[str, Any], records: "Records"
+) -> list[tuple[Method, float]]:
+    """The methods, each with its weight: as given, as on another task, or chosen on this one, which is kept in `path`."""
+    if arguments.only:
+        return [(method, weight) for method in METHODS if method.name == arguments.only for weight in arguments.weights]
+    if arguments.weights_of:
+        other = arguments.out / f"{arguments.weights_of}.json"
+        kept = json.loads(other.read_text()) if other.exists() else {}
+        if "selection" not in kept:
+            sys.exit(f"{other} has no weights yet: run it with `--tasks {arguments.weights_of}` first.")
+        return [(method, kept["selection"]["weights"][method.name]) for method in METHODS]
+    asked = {"seeds": arguments.selection_seeds, "batch": arguments.selection_batch}
+    if found.get("selection", {}).get("of") != asked:
+        found["selection"] = chosen(records, arguments.selection_seeds, arguments.selection_batch)
+        write_json(path, found)
+    return [(method, found["selection"]["weights"][method.name]) for method in METHODS]
+
+
+def print_table(name: str, found: dict[str, Any], rows: Sequence[tuple[Method, float]], seeds: Sequence[int]) -> None:
     errors = found.get("selection", {}).get("errors", {})
     print(f"\n**{name}**: {found['records']:,} records of each behavior\n")
     slope = f"slope of {found['moved']} (true {found['true_slope']:.3g})"
     heads = ("weight", *(f"{part}, {of}" for part in ("logged", "left out", "unlogged") for of in ("mean", "worst")))
     print(f"| | {' | '.join(heads)} | {LEANS} | {slope} |")
     print(f"|{'---|' * (len(heads) + 3)}")
-    for method in METHODS:
-        weight = weights[method.name]
+    for method, weight in rows:
         fits = [fit for fit in fits_of(found, method.name, weight) if fit["seed"] in seeds]
         cells: dict[str, list[float]] = {}
         for part in ("logged", "unlogged"):
             cells[f"{part}, mean"] = [float(np.mean(list(fit[part].values()))) for fit in fits]
             cells[f"{part}, worst"] = [max(fit[part].values()) for fit in fits]
-        if errors:
-            of_behaviors = errors[method.name][f"{weight:g}"]
+        if of_behaviors := errors.get(method.name, {}).get(f"{weight:g}"):
             cells["left out, mean"] = np.mean(list(of_behaviors.values()), 0).tolist()
             cells["left out, worst"] = worst_left_out(of_behaviors)
         shown = [across(cells[head]) if head in cells else "" for head in heads[1:]]
