@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from policy_shift_tables import fits_of, print_picked, print_table, worst_left_out
 
 from worldrex import tasks
 from worldrex.data import CollectConfig, Transitions, collect
@@ -34,7 +35,6 @@ from worldrex.tasks import Task
 
 CONFIG = TrainConfig(members=1, elites=1, hidden=(64, 64), batch=1024, steps=4000, termination="none")
 WEIGHTS = (1.0, 10.0, 100.0, 300.0)
-LEANS = "leans with the gust"
 COMPARED = ("variance", "std", "mad", "worst", "irm", "group_dro", "quantile")
 
 
@@ -84,6 +84,7 @@ def main() -> None:
         if found["records"] != arguments.records:
             sys.exit(f"{path} is of {found['records']:,} records, not {arguments.records:,}: give another --out.")
         rows = rows_of(arguments, path, found, records)
+        named = [(method.name, weight) for method, weight in rows]
         choosing = arguments.only is None and arguments.weights_of is None
         for method, weight in [*rows, picked(found["selection"])] if choosing else rows:
             has = {fit["seed"] for fit in fits_of(found, method.name, weight)}
@@ -92,9 +93,10 @@ def main() -> None:
                 found |= {"moved": records.moved_name, "true_slope": records.true_slope}
                 write_json(path, found)
                 print(f"{name}, {method.name}", file=sys.stderr, flush=True)
-        print_table(name, found, rows, arguments.seeds)
+        print_table(name, found, named, arguments.seeds)
         if choosing:
-            print_picked(found, arguments.seeds)
+            method, weight = picked(found["selection"])
+            print_picked(found, (method.name, weight), arguments.seeds)
 
 
 def rows_of(
@@ -116,66 +118,10 @@ def rows_of(
     return [(method, found["selection"]["weights"][method.name]) for method in METHODS]
 
 
-def print_table(name: str, found: dict[str, Any], rows: Sequence[tuple[Method, float]], seeds: Sequence[int]) -> None:
-    errors = found.get("selection", {}).get("errors", {})
-    print(f"\n**{name}**: {found['records']:,} records of each behavior\n")
-    slope = f"slope of {found['moved']} (true {found['true_slope']:.3g})"
-    heads = ("weight", *(f"{part}, {of}" for part in ("logged", "left out", "unlogged") for of in ("mean", "worst")))
-    print(f"| | {' | '.join(heads)} | {LEANS} | {slope} |")
-    print(f"|{'---|' * (len(heads) + 3)}")
-    for method, weight in rows:
-        fits = [fit for fit in fits_of(found, method.name, weight) if fit["seed"] in seeds]
-        cells: dict[str, list[float]] = {}
-        for part in ("logged", "unlogged"):
-            cells[f"{part}, mean"] = [float(np.mean(list(fit[part].values()))) for fit in fits]
-            cells[f"{part}, worst"] = [max(fit[part].values()) for fit in fits]
-        if of_behaviors := errors.get(method.name, {}).get(f"{weight:g}"):
-            cells["left out, mean"] = np.mean(list(of_behaviors.values()), 0).tolist()
-            cells["left out, worst"] = worst_left_out(of_behaviors)
-        shown = [across(cells[head]) if head in cells else "" for head in heads[1:]]
-        shown += [across([fit["unlogged"][LEANS] for fit in fits]), across([fit["slope"] for fit in fits])]
-        print(f"| {method.name} | {weight:g} | {' | '.join(shown)} |")
-
-
-def print_picked(found: dict[str, Any], seeds: Sequence[int]) -> None:
-    """What leaving behaviors out picks, the least worst risks, and what the choice costs under behaviors that nobody logged."""
-    method, weight = picked(found["selection"])
-    print(
-        f"\nLeaving behaviors out picks {method.name} at {weight:g}. The least worst risks, in variances of the outputs:"
-    )
-    for row in sorted(found["selection"]["rows"], key=lambda row: row["worst"]["value"])[:3]:
-        worst, mean = row["worst"], row["mean"]["value"]
-        span = f"{worst['value']:.3g} [{worst['low']:.3g}, {worst['high']:.3g}]"
-        print(f"- {row['penalty']} at {row['weight']:g}: {span}, mean over the folds {mean:.3g}")
-    print("\n| | picked | ERM | best of all that were trained |\n|---|---|---|---|")
-    for head, error in (
-        (LEANS, lambda fit: fit["unlogged"][LEANS]),
-        ("worst", lambda fit: max(fit["unlogged"].values())),
-    ):
-        errors: dict[tuple[str, float], list[float]] = {}
-        for fit in found["fits"]:
-            if fit["seed"] in seeds:
-                errors.setdefault((fit["name"], fit["weight"]), []).append(error(fit))
-        # A row that fewer seeds have been asked of would be compared by chance.
-        errors = {key: of_seeds for key, of_seeds in errors.items() if len(of_seeds) == len(seeds)}
-        best = min(errors, key=lambda key: np.mean(errors[key]))
-        cells = [across(errors[key]) for key in ((method.name, weight), ("ERM", 0.0), best)]
-        print(f"| {head} | {' | '.join(cells)} ({best[0]} at {best[1]:g}) |")
-
-
 def picked(selection: dict[str, Any]) -> tuple[Method, float]:
     """The choice among all penalties and weights."""
     penalty, weight = selection["picked"]
     return next(method for method in METHODS if method.debiased and method.penalty == penalty), weight
-
-
-def worst_left_out(errors: dict[str, list[float]]) -> list[float]:
-    """Of each seed the error under the behavior that is worst over all seeds, from the errors of each behavior."""
-    return max(errors.values(), key=lambda of_seeds: float(np.mean(of_seeds)))
-
-
-def fits_of(found: dict[str, Any], name: str, weight: float) -> list[dict[str, Any]]:
-    return [fit for fit in found["fits"] if fit["name"] == name and fit["weight"] == weight]
 
 
 class Records:
@@ -303,10 +249,6 @@ def floor_of(task: Task, data: Transitions, scale: np.ndarray) -> np.ndarray:
     if task.strength == 0:
         return np.ones((len(data), len(scale)))
     return tasks.noise_floor(task, data.obs, data.action, data.next_obs, data.reward) / scale**2
-
-
-def across(values: Sequence[float]) -> str:
-    return f"{np.mean(values):.3g} [{min(values):.3g}, {max(values):.3g}]"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from policy_shift import CONFIG, across, floor_of, ratios
+from policy_shift import CONFIG, floor_of, ratios
+from policy_shift_tables import across
 
 from worldrex import tasks
 from worldrex.data import collect_from, concatenate

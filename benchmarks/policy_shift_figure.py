@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import vl_convert
-from policy_shift import LEANS, METHODS, fits_of
+from policy_shift import METHODS
+from policy_shift_tables import LEANS, fits_of
 
 from worldrex import tasks
 from worldrex.report.palette import LIGHT

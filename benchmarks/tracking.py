@@ -12,7 +12,8 @@ import argparse
 import sys
 from dataclasses import replace
 
-from policy_shift import CONFIG, Records, across, floor_of, ratios
+from policy_shift import CONFIG, Records, floor_of, ratios
+from policy_shift_tables import across
 
 from worldrex import tasks
 from worldrex.dynamics import Run, fit_runs

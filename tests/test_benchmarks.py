@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,37 @@ def rows(name: str, *words: object) -> list[list[str]]:
     )
     assert done.returncode == 0, done.stderr
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
+
+
+def test_policy_shift_tells_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    module = load("policy_shift_tables")
+
+    def fit(name: str, weight: float, seed: int, leans: float) -> dict[str, Any]:
+        unlogged = {"random": 2.0 + seed, module.LEANS: leans}
+        return {"name": name, "weight": weight, "seed": seed, "logged": {"a": 1.0, "b": 3.0 + seed}, "unlogged": unlogged,
+                "slope": 0.5}  # fmt: skip
+
+    row = {"penalty": "std", "weight": 10.0, "worst": {"value": 0.3, "low": 0.2, "high": 0.4}, "mean": {"value": 0.25}}
+    found = {
+        "records": 1000, "moved": "speed", "true_slope": 0.25,
+        "fits": [fit("ERM", 0.0, 0, 4.0), fit("ERM", 0.0, 1, 5.0), fit("std", 10.0, 0, 2.5), fit("std", 10.0, 1, 1.0),
+                 fit("mad", 1.0, 0, 0.1)],
+        # Of seed 0 behavior a is the worse one, over all seeds b.
+        "selection": {"rows": [row], "errors": {"std": {"10": {"a": [3.0, 1.0], "b": [2.0, 5.0]}}}},
+    }  # fmt: skip
+    module.print_table("gusty-hopper", found, [("ERM", 0.0), ("std", 10.0)], [0, 1])
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[-2]
+        == "| ERM | 0 | 2.25 [2, 2.5] | 3.5 [3, 4] |  |  | 3.5 [3, 4] | 4.5 [4, 5] | 4.5 [4, 5] | 0.5 [0.5, 0.5] |"
+    )
+    assert lines[-1].split(" | ")[4:8] == ["2.75 [2.5, 3]", "3.5 [2, 5]", "2.12 [2, 2.25]", "2.75 [2.5, 3]"]
+    module.print_picked(found, ("std", 10.0), [0, 1])
+    lines = capsys.readouterr().out.splitlines()
+    assert "Leaving behaviors out picks std at 10." in lines[1]
+    # MAD has one seed only, and is not compared.
+    assert lines[-2] == "| leans with the gust | 1.75 [1, 2.5] | 4.5 [4, 5] | 1.75 [1, 2.5] (std at 10) |"
+    assert lines[-1] == "| worst | 2.75 [2.5, 3] | 4.5 [4, 5] | 2.75 [2.5, 3] (std at 10) |"
 
 
 def test_linear_sem_finds_the_cause_where_v_rex_can() -> None:
