@@ -124,6 +124,13 @@ def test_a_reader_that_has_seen_enough(logs: dict[str, Path]) -> None:
     assert done.returncode == 0
 
 
+def test_a_log_is_not_collected_under_the_name_of_another_format(call: Callable[..., Words], tmp_path: Path) -> None:
+    code, out, err = call("collect", "--steps-per-behavior", "60", "--out", tmp_path / "log.csv")
+    assert (code, out) == (2, "")
+    assert "log.csv is not the name of a Parquet file, which collect writes: say .parquet." in " ".join(err.split())
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("words", ["--help", "--version", "completion bash"])
 def test_an_answer_that_cannot_be_written_is_one_line(words: str) -> None:
     if not Path("/dev/full").exists():

@@ -55,6 +55,17 @@ def test_bash_completes_verbs_flags_and_choices(script: Path) -> None:
         assert press_tab(script, "worldrex", verb, "--task", "gusty-h") == {"gusty-hopper", "gusty-halfcheetah"}
     assert press_tab(script, "worldrex", "comp") == {"completion"}
     assert press_tab(script, "worldrex", "completion", "") - {"-h", "--help"} == {"bash", "zsh"}
+    # What `run` sets itself is no flag, and no part of a description is a word.
+    for verb in ("run", "crossval"):
+        offered = press_tab(script, "worldrex", verb, "")
+        assert offered
+        assert all(word.startswith("-") for word in offered)
+        assert not offered & {
+            "--crossval.seed",
+            "--crossval.termination",
+            "--fit.features.history",
+            "--optimize.action-low",
+        }
     # `run` alone has its parts' names before the flags.
     assert {"--crossval.weights", "--crossval.weight-decay"} == press_tab(script, "worldrex", "run", "--crossval.we")
 

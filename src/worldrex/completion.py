@@ -44,17 +44,32 @@ def main(arguments: Sequence[str], verbs: Mapping[str, str], flags_of: Callable[
     printed = StringIO()
     with suppress(SystemExit), redirect_stdout(printed):
         tyro.cli(reduce(or_, commands), prog="worldrex", args=["--tyro-print-completion", arguments[0]])
-    print(_with_files(_completed(printed.getvalue(), verbs), arguments[0]))
+    shown = {verb: _flags_in_help(verb, flags_of(verb)) for verb in verbs}
+    print(_with_files(_completed(printed.getvalue(), verbs, shown), arguments[0]))
     return 0
 
 
-def _completed(script: str, verbs: Mapping[str, str]) -> str:
+def _flags_in_help(verb: str, markers: tuple[Any, ...]) -> set[str]:
+    """A verb's flags, without those that are set by others: tyro's script has these, too."""
+    import tyro
+
+    printed = StringIO()
+    with suppress(SystemExit), redirect_stdout(printed):
+        tyro.cli(import_module(f"worldrex.commands.{verb}").Command, args=["--help"], config=markers)
+    return set(re.findall(r"(?<![\w-])--?[a-z][\w.-]*", printed.getvalue()))
+
+
+def _completed(script: str, verbs: Mapping[str, str], shown: Mapping[str, set[str]]) -> str:
     """What tyro cannot know: what each verb does in the place of its name, the names of tasks, and this verb itself."""
     head, line, rest = re.split(r"^COMPLETION_SPEC = (.*)$", script, maxsplit=1, flags=re.MULTILINE)
     known = literal_eval(line)
     for verb, what in verbs.items():
         known["subcommands"][verb]["description"] = what
-        for option in known["subcommands"][verb]["options"]:
+        options = [option for option in known["subcommands"][verb]["options"] if shown[verb] & set(option["flags"])]
+        known["subcommands"][verb]["options"] = options
+        for option in options:
+            # The shells take each line for a word to offer.
+            option["description"] = option["description"].replace("\n", " ")
             if "--task" in option["flags"]:
                 option |= {"type": "choice", "choices": list(tasks.names())}
     shells = {shell: _word(f"print {shell}'s script") for shell in SHELLS}

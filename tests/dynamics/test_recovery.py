@@ -157,5 +157,13 @@ def test_a_training_without_one_sound_step_leaves_no_model(log: Transitions, mon
     with pytest.raises(TrainingError, match=r"baselines is .*a noise floor is a finite number"):
         train(log, [Run("variance", 1.0)], config)
     monkeypatch.setattr(sweep, "require_trainable", lambda *_: None)
-    with pytest.raises(TrainingError, match="training diverged: between steps 0 and 60"):
+    with pytest.raises(
+        TrainingError, match="training diverged: between steps 20 and 60, not one of whose steps was finite"
+    ):
         train(log, [Run("variance", 1.0)], config)
+
+
+def test_a_penalty_that_is_never_finite_leaves_no_model_of_the_warm_up(log: Transitions) -> None:
+    config = replace(CONFIG, baselines=(1e10, 0.0, 0.0, 0.0))
+    with pytest.raises(TrainingError, match=r"between steps 20 and 60, not one of .* weight 1e\+29 and seed 3"):
+        train(log, [Run("variance", 0.0, seed=2), Run("variance", 1e29, seed=3)], config)

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -202,6 +203,8 @@ def test_changes_beyond_float32_are_refused(log: Transitions):
         ({"warmup_steps": -1}, "warmup_steps is -1"),
         ({"steps": 0}, "steps is 0; training needs 1 or more"),
         ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**31}, "seed is 2147483648; training takes 2,147,483,647 at most"),
+        ({"batch": 10**11}, "batch is 100000000000; training takes"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; training needs a positive"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"learning_rate": float("inf")}, "learning_rate is inf"),
@@ -210,7 +213,8 @@ def test_changes_beyond_float32_are_refused(log: Transitions):
         ({"patience": 0}, "patience is 0; stopping early needs 1"),
         ({"tracking": 1.0}, "tracking is 1.0; give 0 \\(the batch alone\\) to below 1"),
         ({"tracking": -0.1}, "tracking is -0.1"),
-        ({"behavior_weights": (1.0, -1.0)}, "behavior_weights is .*0 or more"),
+        ({"sampler": "weighted", "behavior_weights": (1.0, -1.0)}, "behavior_weights is .*0 or more"),
+        ({"behavior_weights": (1.0,) * 4}, "behavior_weights is given, and the sampler 'natural' does not use it"),
         ({"sampler": "weighted"}, "behavior_weights has 0 of the 4 numbers"),
         ({"sampler": "weighted", "behavior_weights": (0.0,) * 4}, "behavior_weights are all 0"),
         ({"baselines": (1.0, 2.0)}, "baselines has 2 of the 4 numbers"),
@@ -253,9 +257,9 @@ def test_an_unknown_loss_is_refused(log: Transitions):
         train(log, [TARGET], config)
 
 
-@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), 1e39])
 def test_a_weight_that_is_no_weight_is_refused(log: Transitions, weight: float):
-    with pytest.raises(TrainingError, match=f"weight is {weight}; a penalty needs a finite weight of 0"):
+    with pytest.raises(TrainingError, match=re.escape(f"weight is {weight}; a penalty needs a weight of 0")):
         train(log, [TARGET, Run(weight=weight)], SMALL)
 
 

@@ -2,7 +2,9 @@ import io
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
 import pytest
 from PIL import Image
@@ -10,9 +12,10 @@ from PIL import Image
 from tests.program import Words
 from tests.report.conftest import WriteRun
 from tests.report.made_up_runs import LOGGED, summary_of_gusty, summary_of_many, without_evidence
-from worldrex.report import ReportError, read_run, write_figures, write_page
+from worldrex.report import ReportError, read_run, write, write_figures, write_page
 from worldrex.report.export import light_spec, named_figures, svg_and_png
 from worldrex.report.parts import parts_of
+from worldrex.runs import RunError, atomic_file
 
 UNLOGGED = ("leans-with-the-gust", "random-torques", "strong-compensation")
 NAMES = [
@@ -116,6 +119,31 @@ def test_figures_of_several_runs_have_names_of_their_own(write_run: WriteRun, tm
         for name in ("comparison-left-out", "run1-trained", "run1-left-out", "run2-trained", "run2-left-out")
         for end in ("svg", "png")
     ]
+
+
+@pytest.mark.parametrize("words", [["--figures", "figures"], ["--format", "md"]])
+@pytest.mark.parametrize("fails", ["slope.svg", "report"])
+def test_all_files_or_none(
+    write_run: WriteRun, tmp_path: Path, call: Callable[..., Words], monkeypatch: pytest.MonkeyPatch,
+    words: list[str], fails: str,
+) -> None:  # fmt: skip
+    """The same command, given again with room on the disk, must not find files of its own."""
+    folder = write_run(without_evidence(summary_of_gusty()), without=("metrics.jsonl",))
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+
+    def full(path: Path) -> AbstractContextManager[IO[bytes]]:
+        if path.name.startswith(fails):
+            raise RunError("no room")
+        return atomic_file(path)
+
+    command = ["report", folder, "--out", "report", *words]
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "atomic_file", full)
+        assert call(*command)[0] == 2
+    assert [path for path in set(tmp_path.rglob("*")) - before if path.is_file()] == []
+    assert call(*command)[0] == 0
+    assert len(list(tmp_path.rglob("slope.*"))) == 2
 
 
 def test_nothing_is_overwritten(write_run: WriteRun, tmp_path: Path, call: Callable[..., Words]) -> None:

@@ -112,6 +112,41 @@ def test_a_weight_that_is_not_finite_is_refused():
             risk.objective(m, weight=weight)
 
 
+def test_an_array_of_weights_below_0_is_refused_where_it_can_be_told(framework):
+    losses, groups, _, weights = framework.arrays(LOSSES, GROUPS, None, np.array([0.5, -3.0]), dtype="float32")
+    m = risk.group_moments(losses, groups, 4)
+    with pytest.raises(
+        risk.RiskError, match=r"weight holds values from -3\.0 to 0\.5; expected finite ones of 0 or more"
+    ):
+        risk.objective(m, weight=weights)
+    with pytest.raises(risk.RiskError, match="weight holds values from -2 to -2"):
+        inspect.unwrap(risk.objective)(m, weight=np.int64(-2))
+
+
+def test_groups_of_another_number_are_refused():
+    five = risk.group_moments(LOSSES, GROUPS, 5)
+    four = risk.group_dro.init(risk.group_moments(LOSSES, GROUPS, 4))
+    for use in (
+        lambda: risk.objective(five, penalty="group_dro", state=four),
+        lambda: risk.group_dro.step(four, five),
+    ):
+        with pytest.raises(risk.RiskError, match=r"state has shape \(3, 4\) and m \(3, 5\); expected the same groups"):
+            use()
+    with pytest.raises(risk.RiskError, match="state is a WeightedMoments; expected group_dro's State"):
+        inspect.unwrap(risk.group_dro.step)(risk.tracking.init(five), five)
+    with pytest.raises(risk.RiskError, match=r"baseline has shape \(3,\) and m \(3, 5\); expected one number for each"):
+        risk.excess(five, np.zeros(3))
+
+
+def test_what_is_no_array_is_told_by_its_name():
+    with pytest.raises(
+        risk.RiskError, match=r"^losses: expected an array of NumPy.* got builtins\.list; convert it first"
+    ):
+        inspect.unwrap(risk.group_moments)([1.0, 2.0], GROUPS, 4)
+    with pytest.raises(risk.RiskError, match=r"^mask: expected an array"):
+        inspect.unwrap(risk.group_moments)(LOSSES, GROUPS, 4, mask=[True] * len(GROUPS))
+
+
 def test_jit_vmap_and_grad_agree_with_rows_one_by_one():
     losses, groups, mask = jnp.asarray(LOSSES, jnp.float32), jnp.asarray(GROUPS), jnp.asarray(LOSSES > 0.7)
     every = [*((case, "mean") for case in CASES if "quantile" not in case), ("none", "sum"), ("none", "pooled")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from worldrex.commands.json_flag import Json
-from worldrex.data import CollectConfig, collect, describe, render
+from worldrex.data import CollectConfig, DataError, collect, describe, render
 from worldrex.runs import check_file
 from worldrex.terminal import Terminal
 
@@ -28,6 +28,8 @@ class Command(CollectConfig):
 
 def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Collect, write, describe."""
+    if command.out.suffix.lower() not in ("", ".parquet", ".pq"):
+        raise DataError(f"--out {command.out} is not the name of a Parquet file, which collect writes: say .parquet.")
     check_file(command.out)
     config = CollectConfig(**{field.name: getattr(command, field.name) for field in fields(CollectConfig)})
     with terminal.stage("collect", f"{config.task}: the {config.behaviors} behaviors") as tick:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from worldrex.commands.json_flag import Json
-from worldrex.report import write_figures, write_markdown, write_page
+from worldrex.report import write_markdown, write_page
 from worldrex.runs import RunError
 from worldrex.terminal import Terminal
 
@@ -36,14 +36,11 @@ def main(command: Command, terminal: Terminal) -> dict[str, Any]:
     """Write the page, and the figures that are asked for."""
     if command.out.exists():
         raise RunError(f"{command.out} exists and is never overwritten. Choose another --out.")
-    figures: list[Path] = []
     if command.format == "md":
         place = command.figures or command.out.with_name(f"{command.out.stem}-figures")
         figures = write_markdown(command.folders, command.out, place)
     else:
-        if command.figures is not None:
-            figures = write_figures(command.folders, command.figures)
-        write_page(command.folders, command.out)
+        figures = write_page(command.folders, command.out, command.figures)
     terminal.say(str(command.out), label="wrote")
     for path in figures:
         terminal.say(str(path), label="wrote")

@@ -13,21 +13,31 @@ MOST_BACKOFFS = 3
 
 
 def raise_if_hopeless(
-    backoffs: Int[np.ndarray, "run member"], runs: Sequence[Run], data: Transitions, folds: Sequence[tuple[int, ...]],
-    start: int, stop: int,
-) -> None:  # fmt: skip
+    backoffs: Int[np.ndarray, "run member"], runs: Sequence[Run], data: Transitions, start: int, stop: int
+) -> None:
     """Raise `TrainingError` where a member was put back more than `MOST_BACKOFFS` times.
 
     **Arguments:** the returns of each member, and the steps between which the last one was.
     """
-    if backoffs.max() <= MOST_BACKOFFS:
-        return
-    worst = runs[int(backoffs.max(1).argmax())]
-    raise TrainingError(
-        f"training diverged: between steps {start} and {stop}, after {MOST_BACKOFFS} returns to a sound state with half the "
-        f"learning rate each, with penalty {worst.penalty} of weight {worst.weight:g} and seed {worst.seed}. The largest "
-        f"value that it learned from is {largest(data, worst.left_out)}. Repair it (see `worldrex describe`), or lower the "
-        "learning rate or the weight."
+    if backoffs.max() > MOST_BACKOFFS:
+        worst = runs[int(backoffs.max(1).argmax())]
+        how = f"after {MOST_BACKOFFS} returns to a sound state with half the learning rate each"
+        raise _diverged(worst, data, start, stop, how)
+
+
+def raise_if_untrained(
+    finite: Int[np.ndarray, "run member"], runs: Sequence[Run], data: Transitions, start: int, stop: int
+) -> None:
+    """Raise `TrainingError` where none of a member's steps between these two was finite."""
+    if finite.min() == 0:
+        raise _diverged(runs[int(finite.min(1).argmin())], data, start, stop, "not one of whose steps was finite")
+
+
+def _diverged(run: Run, data: Transitions, start: int, stop: int, how: str) -> TrainingError:
+    return TrainingError(
+        f"training diverged: between steps {start} and {stop}, {how}, with penalty {run.penalty} of weight {run.weight:g} "
+        f"and seed {run.seed}. The largest value that it learned from is {largest(data, run.left_out)}. Repair it (see "
+        "`worldrex describe`), or lower the learning rate or the weight."
     )
 
 

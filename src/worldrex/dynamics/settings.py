@@ -17,6 +17,8 @@ Keep = Literal["last", "best"]
 
 # MOPO's, for its four hidden layers and the heads (Yu et al. 2020, released code).
 LAYER_DECAY = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)
+# Numbers are int32 in the programs, and weights float32, with room for the penalty that they multiply.
+LARGEST, LARGEST_WEIGHT = 2**31 - 1, 1e30
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
     for name, least in (("members", 1), ("elites", 1), ("batch", 2), ("warmup_steps", 0), ("steps", 1), ("seed", 0)):
         if getattr(config, name) < least:
             raise TrainingError(f"{name} is {getattr(config, name)}; training needs {least} or more.")
+        if getattr(config, name) > LARGEST:
+            raise TrainingError(f"{name} is {getattr(config, name)}; training takes {LARGEST:,} at most.")
     if config.elites > config.members:
         raise TrainingError(
             f"elites is {config.elites} of {config.members} members; set elites, too, to as many as members at most."
@@ -127,6 +131,10 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
         raise TrainingError(f"learning_rate is {config.learning_rate}; training needs a positive, finite one.")
     if not config.weight_decay or not all(0 <= decay < float("inf") for decay in config.weight_decay):
         raise TrainingError(f"weight_decay is {config.weight_decay}; training needs numbers of 0 (none) or more.")
+    if config.behavior_weights is not None and config.sampler != "weighted":
+        raise TrainingError(
+            f"behavior_weights is given, and the sampler {config.sampler!r} does not use it: set sampler to weighted, too."
+        )
     if not all(0 <= share < float("inf") for share in config.behavior_weights or ()):
         raise TrainingError(f"behavior_weights is {config.behavior_weights}; drawing needs numbers of 0 or more.")
     if not all(abs(baseline) < float("inf") for baseline in config.baselines or ()):
@@ -140,8 +148,10 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
     require_features(config.features)
     rule_of(config.termination)
     for weight in weights:
-        if not 0 <= weight < float("inf"):
-            raise TrainingError(f"weight is {weight}; a penalty needs a finite weight of 0 (none) or more.")
+        if not 0 <= weight < LARGEST_WEIGHT:
+            raise TrainingError(
+                f"weight is {weight}; a penalty needs a weight of 0 (none) or more, below {LARGEST_WEIGHT:g}."
+            )
 
 
 def require_features(features: Features) -> None:

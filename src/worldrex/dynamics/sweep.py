@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float32, Int
 
 from worldrex.data import Transitions, maps_of
 from worldrex.dynamics.checkpoint import Position, newest, write
-from worldrex.dynamics.divergence import MOST_BACKOFFS, raise_if_hopeless
+from worldrex.dynamics.divergence import raise_if_hopeless, raise_if_untrained
 from worldrex.dynamics.ensemble import Network
 from worldrex.dynamics.features import longest_episode
 from worldrex.dynamics.layout import assignments_of, line_up, mesh_of, slots_of, tables_of
@@ -110,7 +110,7 @@ def train(
     **Returns:** `Sweep`. **Raises:** `TrainingError` if a fold has no records, or if training diverges again and again.
 
     A step that is not finite changes nothing. A member most of whose steps are not finite is put back to its last sound
-    state with half its learning rate, up to three times.
+    state with half its learning rate, up to three times. A member that no step of the last phase has changed is none.
     """
     require_trainable(config, [run.weight for run in runs])
     whole = whole_log(data)
@@ -185,7 +185,7 @@ def train(
         if bad.max() > BAD_SHARE * (stop - start):
             networks, backoffs = _back_off(networks, sound, bad > BAD_SHARE * (stop - start), told.backoffs, place)
             told = told._replace(backoffs=backoffs)
-            raise_if_hopeless(per_run(backoffs), runs, data, folds, start, stop)
+            raise_if_hopeless(per_run(backoffs), runs, data, start, stop)
             if say is not None:
                 say(f"steps {start} to {stop} were not finite for some members: put back, with half the learning rate")
         seen.append((per_run(info.risk).sum(-1), per_run(info.present).sum(-1)))
@@ -214,8 +214,7 @@ def train(
             tick(stop, total)
         if not told.active.any():
             break
-    if (never := per_run((told.skipped >= told.last) & (told.last > 0))).any():
-        raise_if_hopeless(np.where(never, MOST_BACKOFFS + 1, 0), runs, data, folds, 0, total)
+    raise_if_untrained(per_run(np.asarray(networks.state.optimizer.count)), runs, data, max(resets, default=0), total)
     best = networks.best
     kept = best.network if config.keep == "best" else networks.state.network
     objective, risks = (best.objective, best.risk) if config.keep == "best" else (told.objective, told.risk)

@@ -1,7 +1,8 @@
 """Write a report of run folders: one page, and its figures as files for papers."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from worldrex.report.comparison import comparison_of
@@ -13,19 +14,27 @@ from worldrex.report.parts import parts_of
 from worldrex.runs import atomic_file
 
 
-def write_page(folders: Sequence[Path], out: Path) -> None:
+def write_page(folders: Sequence[Path], out: Path, figures: Path | None = None) -> list[Path]:
     """Write one HTML file for the run folders: no network, light and dark, all or nothing.
 
     Args:
         folders: one run folder or more; a run that is not finished says so on the page.
         out: the file to write; a reader never sees half of it.
+        figures: a folder for its figures as files, too, if they are wanted.
+
+    Returns:
+        The figures' files.
 
     Raises:
-        ReportError: no folder, a folder that is no run folder, or a file that cannot be read.
-        RunError: the page cannot be written.
+        ReportError: no folder, a folder that is no run folder, or a file that cannot be read; or as `write_figures`.
+        RunError: a file cannot be written.
     """
-    text = render_page(_read(folders))
-    _write(out, text.encode())
+    runs = _read(folders)
+    text = render_page(runs)
+    written = [] if figures is None else _write_figures(runs, figures)
+    with _or_none(written):
+        _write(out, text.encode())
+    return written
 
 
 def write_figures(folders: Sequence[Path], place: Path) -> list[Path]:
@@ -63,7 +72,8 @@ def write_markdown(folders: Sequence[Path], out: Path, figures: Path) -> list[Pa
     runs = _read(folders)
     text = render_markdown(runs, Path(os.path.relpath(figures, out.parent)).as_posix())
     written = _write_figures(runs, figures)
-    _write(out, text.encode())
+    with _or_none(written):
+        _write(out, text.encode())
     return written
 
 
@@ -81,10 +91,24 @@ def _write_figures(runs: Sequence[Run], place: Path) -> list[Path]:
     for path in (path for both in files.values() for path in both):
         if path.exists():
             raise ReportError(f"{path} exists and is never overwritten. Name another folder with --figures.")
-    for stem, both in files.items():
-        for path, content in zip(both, svg_and_png(*named[stem]), strict=True):
-            _write(path, content)
-    return [path for both in files.values() for path in both]
+    written: list[Path] = []
+    with _or_none(written):
+        for stem, both in files.items():
+            for path, content in zip(both, svg_and_png(*named[stem]), strict=True):
+                _write(path, content)
+                written.append(path)
+    return written
+
+
+@contextmanager
+def _or_none(written: Sequence[Path]) -> Iterator[None]:
+    """Take the files back if what comes after them fails: the same command would be refused for them."""
+    try:
+        yield
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _write(path: Path, content: bytes) -> None:

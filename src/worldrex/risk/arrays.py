@@ -34,18 +34,18 @@ def framework_of(x: Array, name: str = "") -> Framework:
     known = _OF_TYPE.get(type(x))
     if known is not None:
         return known
-    for name, is_ours, make in (
+    for framework, is_ours, make in (
         ("numpy", lambda m: isinstance(x, (m.ndarray, m.generic)), NumpyLike),
         ("jax", lambda m: isinstance(x, m.Array), Jax),
         ("torch", lambda m: isinstance(x, m.Tensor), Torch),
         ("tensorflow", lambda m: isinstance(x, (m.Tensor, m.Variable)), TensorFlow),
     ):
-        module = sys.modules.get(name)
+        module = sys.modules.get(framework)
         if module is not None and is_ours(module):
-            if name not in _FOUND:
-                _FOUND[name] = make(module)
-            _OF_TYPE[type(x)] = _FOUND[name]
-            return _FOUND[name]
+            if framework not in _FOUND:
+                _FOUND[framework] = make(module)
+            _OF_TYPE[type(x)] = _FOUND[framework]
+            return _FOUND[framework]
     raise RiskError(
         f"{name + ': ' if name else ''}expected an array of NumPy, JAX, PyTorch or TensorFlow, got "
         f"{type(x).__module__}.{type(x).__qualname__}; convert it first"

@@ -45,6 +45,7 @@ def step(state: State, m: Moments, *, eta: float = 0.01) -> tuple[State, Info]:
     through either. Source: Sagawa et al. 2020, algorithm 1, arXiv 1911.08731.
     """
     require_moments(m)
+    _require_state(state, m)
     if not 0 <= eta < math.inf:
         raise RiskError(f"eta is {eta}; expected a finite step size of 0 or more")
     xp = framework_of(m.mean)
@@ -66,10 +67,20 @@ def weighted_risk(state: State, m: Moments) -> Array:
 
 def shares(state: State, m: Moments) -> Array:
     """The weight of each group's risk in the objective, `[..., group]`: q over the present groups' sum."""
+    _require_state(state, m)
     xp = framework_of(m.mean)
     present = m.count > 0
     scaled = xp.where(present, state.log_q - _log_mass(state.log_q, present), xp.cast(0.0, m.mean))
     return xp.where(present, xp.exp(scaled), xp.cast(0.0, m.mean))
+
+
+def _require_state(state: object, m: Moments) -> None:
+    if not isinstance(state, State):
+        raise RiskError(f"state is a {type(state).__name__}; expected group_dro's State, of `init` or the step before")
+    if tuple(state.log_q.shape)[-1:] != tuple(m.mean.shape)[-1:]:
+        raise RiskError(
+            f"state has shape {tuple(state.log_q.shape)} and m {tuple(m.mean.shape)}; expected the same groups: of `init`"
+        )
 
 
 def _log_mass(log_q: Array, present: Array) -> Array:

@@ -70,8 +70,8 @@ def group_moments(
     4e-4 at a million): merge the moments of parts there, or use float64. Source: Chan, Golub & LeVeque 1983, "Algorithms
     for computing the sample variance", The American Statistician 37 (the corrected two-pass algorithm).
     """
-    xp = framework_of(losses)
     in_range = check_records(losses, groups, num_groups, mask, weights)
+    xp = framework_of(losses)
     losses = xp.accumulator(losses)
     ids = xp.broadcast(xp.integers(groups, losses), losses)
     counted = None if in_range and mask is None else (ids >= 0) & (ids < num_groups)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from worldrex.risk import group_dro, penalties, risks
-from worldrex.risk.arrays import Array, RiskError, framework_of
+from worldrex.risk.arrays import Array, RiskError, bounds_of, framework_of
 from worldrex.risk.moments import Moments, require_moments
 
 PenaltyName = Literal["none", "variance", "std", "mad", "worst", "irm", "group_dro", "cvar", "quantile"]
@@ -177,12 +177,15 @@ def compared(m: Moments, tracked: Moments | None) -> Moments:
 
 
 def require_weight(weight: object) -> None:
-    """Raise `RiskError` for a weight that is neither a finite number of 0 or more nor an array."""
+    """Raise `RiskError` for a weight that is neither a finite number of 0 or more nor an array of these (if it can be told)."""
     if isinstance(weight, bool | str) or weight is None or callable(weight):
         hint = "; call the schedule with the step" if callable(weight) else ""
         raise RiskError(f"weight is {weight!r}; expected a number or an array [...]{hint}")
     if isinstance(weight, float | int) and not 0 <= weight < float("inf"):
         raise RiskError(f"weight is {weight!r}; expected a finite number of 0 or more, or an array [...]")
+    found = bounds_of(weight, None) if hasattr(weight, "shape") else None
+    if found and not 0 <= found[0] <= found[1] < float("inf"):
+        raise RiskError(f"weight holds values from {found[0]} to {found[1]}; expected finite ones of 0 or more")
 
 
 def require_known(name: str, known: dict[str, Any], what: str) -> None:

@@ -70,9 +70,16 @@ def excess(m: Moments, baseline: Array) -> Moments:
     "minimax regret", arXiv 2202.05436).
 
     **Arguments:** `baseline`: `[..., group]` or `[group]`. **Returns:** `GroupMoments`; an absent group's stay 0.
+
+    **Raises:** `RiskError` for another number of groups.
     """
     xp = framework_of(m.mean)
-    baseline = xp.broadcast(xp.cast(baseline, m.mean), m.mean)
+    baseline = xp.cast(baseline, m.mean)
+    if tuple(baseline.shape)[-1:] != tuple(m.mean.shape)[-1:]:
+        raise RiskError(
+            f"baseline has shape {tuple(baseline.shape)} and m {tuple(m.mean.shape)}; expected one number for each group"
+        )
+    baseline = xp.broadcast(baseline, m.mean)
     return m._replace(mean=xp.where(m.count > 0, m.mean - baseline, xp.cast(0.0, m.mean)))
 
 
