@@ -1,3 +1,4 @@
+import inspect
 import json
 import re
 from dataclasses import replace
@@ -55,6 +56,11 @@ def test_widths_other_than_the_models_are_refused(obs: int, act: int):
     message = f"obs has shape (6, {obs}) and action (6, {act}); this model was fitted on widths of 1 and 2"
     with pytest.raises(ModelError, match=re.escape(message)):
         made_up_model().predict(np.zeros((6, obs)), np.zeros((6, act)))
+
+
+def test_a_list_in_the_place_of_an_array_is_told():
+    with pytest.raises(ModelError, match=r"action is a list; give an array, such as np\.array"):
+        inspect.unwrap(WorldModel.predict)(made_up_model(), np.zeros((1, 1)), [[0.0, 0.0]])
 
 
 @pytest.fixture

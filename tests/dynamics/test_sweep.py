@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,18 @@ import pytest
 
 from tests.dynamics.conftest import COMPANY, SMALL, TARGET, Company, Stepper, arrays, one_by_one, optimized, same_bits
 from worldrex.data import Transitions, holdout
-from worldrex.dynamics import Progress, Run, Sweep, TrainConfig, TrainingError, fit_runs, layout, sweep, train
+from worldrex.dynamics import (
+    Progress,
+    Run,
+    Sweep,
+    TrainConfig,
+    TrainingError,
+    fit_runs,
+    layout,
+    require_trainable,
+    sweep,
+    train,
+)
 from worldrex.dynamics.features import Features
 from worldrex.dynamics.normalizer import Normalizer, fit_normalizer, moments_of_behaviors
 from worldrex.dynamics.processes import whole_of_one
@@ -257,9 +269,27 @@ def test_an_unknown_loss_is_refused(log: Transitions):
         train(log, [TARGET], config)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("steps", 1e3, "steps is 1000.0; training needs a whole number"),
+        ("hidden", 64, r"hidden is 64; give the width of each layer"),
+        ("hidden", ("64",), r"hidden is \('64',\); give the width"),
+        ("learning_rate", "0.1", "learning_rate is '0.1'; training needs a number"),
+    ],
+)
+def test_what_is_no_number_is_refused(log: Transitions, name: str, value: Any, message: str):
+    config = dataclasses.replace(SMALL)
+    object.__setattr__(config, name, value)  # as a program without type checks has it
+    with pytest.raises(TrainingError, match=message):
+        train(log, [TARGET], config)
+    with pytest.raises(TrainingError, match="weight is '10'; a penalty needs a weight of 0"):
+        inspect.unwrap(require_trainable)(SMALL, ["10"])
+
+
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), 1e39])
 def test_a_weight_that_is_no_weight_is_refused(log: Transitions, weight: float):
-    with pytest.raises(TrainingError, match=re.escape(f"weight is {weight}; a penalty needs a weight of 0")):
+    with pytest.raises(TrainingError, match=re.escape(f"weight is {weight!r}; a penalty needs a weight of 0")):
         train(log, [TARGET, Run(weight=weight)], SMALL)
 
 

@@ -82,6 +82,9 @@ class WorldModel(NamedTuple):
 
         **Raises:** `ModelError` for shapes other than those the model was fitted on.
         """
+        for name, values in (("obs", obs), ("action", action)):
+            if not hasattr(values, "ndim"):
+                raise ModelError(f"{name} is a {type(values).__name__}; give an array, such as np.array([[0.5, 0.1]]).")
         width = self.normalizer.input_mean.shape[-1]
         history = self.features.history
         if obs.ndim != (2 if history == 1 else 3) or (history > 1 and obs.shape[1] != history):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from worldrex import risk
@@ -109,6 +110,7 @@ class Run:
 
 def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
     """Raise `TrainingError` for settings, or weights of the penalty, that no training can have."""
+    _require_numbers(config)
     for name, least in (("members", 1), ("elites", 1), ("batch", 2), ("warmup_steps", 0), ("steps", 1), ("seed", 0)):
         if getattr(config, name) < least:
             raise TrainingError(f"{name} is {getattr(config, name)}; training needs {least} or more.")
@@ -148,10 +150,22 @@ def require_trainable(config: TrainConfig, weights: Iterable[float]) -> None:
     require_features(config.features)
     rule_of(config.termination)
     for weight in weights:
-        if not 0 <= weight < LARGEST_WEIGHT:
+        if not isinstance(weight, Real) or not 0 <= weight < LARGEST_WEIGHT:
             raise TrainingError(
-                f"weight is {weight}; a penalty needs a weight of 0 (none) or more, below {LARGEST_WEIGHT:g}."
+                f"weight is {weight!r}; a penalty needs a weight of 0 (none) or more, below {LARGEST_WEIGHT:g}."
             )
+
+
+def _require_numbers(config: TrainConfig) -> None:
+    """Raise `TrainingError` for what is no number, where one is needed; a program can give anything."""
+    for name in ("members", "elites", "batch", "warmup_steps", "steps", "seed"):
+        if not isinstance(getattr(config, name), Integral):
+            raise TrainingError(f"{name} is {getattr(config, name)!r}; training needs a whole number.")
+    for name in ("learning_rate", "tracking", "holdout"):
+        if not isinstance(getattr(config, name), Real):
+            raise TrainingError(f"{name} is {getattr(config, name)!r}; training needs a number.")
+    if not isinstance(config.hidden, tuple | list) or not all(isinstance(width, Integral) for width in config.hidden):
+        raise TrainingError(f"hidden is {config.hidden!r}; give the width of each layer, such as (64, 64).")
 
 
 def require_features(features: Features) -> None:

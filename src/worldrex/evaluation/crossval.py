@@ -98,6 +98,8 @@ def require_sweepable(config: CrossvalConfig) -> None:
         )
     if config.pairs < 0:
         raise TrainingError(f"pairs is {config.pairs}; give 0 (none) or more.")
+    if not isinstance(config.weights, tuple | list):
+        raise TrainingError(f"weights is {config.weights!r}; give several, such as (1.0, 10.0, 100.0).")
     require_trainable(config, config.weights)
     if not _above_zero(config.weights):
         raise TrainingError(
