@@ -141,7 +141,7 @@ class WorldModel(NamedTuple):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `model.safetensors` and then `model.json` into the folder `path`, each whole or not at all.
 
-        **Raises:** `RunError` where it cannot be written.
+        A model that is there is replaced. **Raises:** `RunError` where it cannot be written.
         """
         description = {
             **parts_of(self.networks),
