@@ -176,7 +176,7 @@ def check_records(losses: Array, groups: Array, num_groups: int, mask: Array | N
     """Raise `RiskError` for records that do not fit together. Returns whether all ids are known to be in range."""
     named = {"losses": losses, "groups": groups, "mask": mask, "weights": weights}
     for name, x in named.items():
-        if x is not None:
+        if x is not None or name in ("losses", "groups"):
             framework_of(x, name)
     shape = tuple(losses.shape)
     if not shape:
