@@ -70,6 +70,13 @@ def test_bash_completes_verbs_flags_and_choices(script: Path) -> None:
     assert {"--crossval.weights", "--crossval.weight-decay"} == press_tab(script, "worldrex", "run", "--crossval.we")
 
 
+def test_the_script_is_the_same_in_a_narrow_terminal(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    assert written("bash", tmp_path / "narrow").read_text() == script.read_text()
+
+
 class Zsh:
     """An interactive zsh in a folder, on a terminal of its own."""
 

@@ -1,5 +1,6 @@
 """`worldrex completion SHELL`: the script with which a shell completes the verbs, their flags and choices."""
 
+import os
 import re
 import sys
 from ast import literal_eval
@@ -53,9 +54,16 @@ def _flags_in_help(verb: str, markers: tuple[Any, ...]) -> set[str]:
     """A verb's flags, without those that are set by others: tyro's script has these, too."""
     import tyro
 
-    printed = StringIO()
-    with suppress(SystemExit), redirect_stdout(printed):
-        tyro.cli(import_module(f"worldrex.commands.{verb}").Command, args=["--help"], config=markers)
+    printed, width = StringIO(), os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "1000"  # in a narrow terminal the help breaks long flags
+    try:
+        with suppress(SystemExit), redirect_stdout(printed):
+            tyro.cli(import_module(f"worldrex.commands.{verb}").Command, args=["--help"], config=markers)
+    finally:
+        if width is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = width
     return set(re.findall(r"(?<![\w-])--?[a-z][\w.-]*", printed.getvalue()))
 
 
