@@ -1,47 +1,165 @@
-"""The door to a Ray cluster. Ray is imported here only, and only when it is asked for."""
+"""The door to a Ray cluster, and this end of the process that drives it. Ray is imported only when it is asked for."""
 
+import multiprocessing
+import signal
 import socket
-import warnings
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from multiprocessing.connection import Connection
 from typing import Any
 
+from worldrex.data import Transitions
+from worldrex.data.transitions import COLUMNS
+from worldrex.dynamics.chunks import Packed
 from worldrex.dynamics.errors import TrainingError
+from worldrex.dynamics.ray_driver import Job, Log, send_log
+from worldrex.dynamics.ray_worker import Source
 
 ANSWER_SECONDS = 10
+LEAVE_SECONDS = 20
+# As a script that this process was started with finds its modules.
+CHILD = """
+import sys
+address, descriptor, *sys.path[:] = sys.argv[1:]
+from worldrex.dynamics.ray_driver import main
+main(address, int(descriptor))
+"""
+
+
+class Driver:
+    """The process that drives the cluster at an address; where it has ended, the next training starts another."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.process: subprocess.Popen[bytes] | None = None
+        self.connection: Connection[Any, Any]
+
+    def start(self) -> None:
+        """Join the cluster. **Raises:** `TrainingError` where it does not let us in."""
+        self.connection, theirs = multiprocessing.Pipe()
+        with theirs:
+            # A session of its own: Ctrl-C is for this process, which then leaves.
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", CHILD, self.address, str(theirs.fileno()), *sys.path], pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        try:
+            word, content = self._hear()
+            if word == "failed":
+                raise _unanswered(self.address, content)
+        except BaseException:
+            self.close()
+            raise
+
+    def train(
+        self, job: Job, sent: Transitions | Source, *,
+        keep: Callable[[Packed], None], say: Callable[[str], None], tick: Callable[[int, int], None],
+    ) -> None:  # fmt: skip
+        """Have it trained; `keep` is given each chunk as it comes. **Raises:** what went wrong there, or `TrainingError`."""
+        if self.process is None:
+            self.start()
+        try:
+            self._send(job, sent)
+            while (told := self._hear())[0] not in ("done", "refused", "fault"):
+                word, content = told
+                if word == "chunk":
+                    keep(content)
+                elif word == "say":
+                    say(content)
+                else:
+                    tick(*content)
+        except BaseException:
+            self.close()  # it would go on
+            raise
+        word, content = told
+        if word == "refused":
+            raise content
+        if word == "fault":
+            raise RuntimeError(f"in the process that drives Ray:\n{content}")
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        self.connection.close()
+        try:
+            process.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+
+    def _send(self, job: Job, sent: Transitions | Source) -> None:
+        try:
+            if isinstance(sent, Transitions):
+                columns = [getattr(sent, column) for column in COLUMNS]
+                self.connection.send((job, Log(tuple((x.dtype.str, x.shape) for x in columns), sent.behavior_names)))
+                send_log(self.connection, sent)
+            else:  # a function of a script's own is known there by its code only
+                self.connection.send((job, import_module("ray.cloudpickle").dumps(sent)))
+        except ConnectionError as error:
+            raise self._ended() from error
+
+    def _hear(self) -> tuple[str, Any]:
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise self._ended() from error
+
+    def _ended(self) -> TrainingError:
+        assert self.process is not None
+        code = self.process.wait()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return TrainingError(
+            f"the process that drives the Ray cluster at {self.address!r} has ended ({how}). Ray ends it where the node on this "
+            "machine or the cluster's head is lost. Finished chunks are kept in --out (in Python: `checkpoint`): see to the "
+            "cluster and give the same command to go on."
+        )
+
+
+_joined: list[Driver] = []
 
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """Within the block, drive the Ray cluster at `address`; one that this process has joined already is taken as it is.
+    """Within the block, `train_on_ray` trains on the cluster at `address`. A block within another changes nothing.
+
+    Ray runs in a process of its own, which ends with the block.
 
     **Arguments:** `address`: "HOST:PORT" of a cluster's head; "auto", the cluster of this machine, or that RAY_ADDRESS
     names; "local", one that is started here, has all cores and ends with the block.
 
     **Raises:** `TrainingError` where Ray is missing, or nothing answers.
     """
-    api = ray()
-    if api.is_initialized():
+    ray()
+    if _joined:
         yield
         return
     if address == "auto":
         address = _of_this_machine()
     _require_answer(address)
-    own = {"include_dashboard": False} if address == "local" else {}
-    with _hushed():
-        try:
-            with warnings.catch_warnings():
-                # Ray tells its developers what will change; JAX warns of a fork, but the new process is another program at once.
-                warnings.simplefilter("ignore")
-                api.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-        except Exception as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise _unanswered(address, reason) from error
-        try:
-            yield
-        finally:
-            api.shutdown()
+    driver = Driver(address)
+    driver.start()
+    _joined.append(driver)
+    try:
+        yield
+    finally:
+        _joined.remove(driver)
+        driver.close()
+
+
+def joined() -> Driver:
+    """What drives the cluster that `connected` has joined. **Raises:** `TrainingError` outside of its block."""
+    if not _joined:
+        raise TrainingError("no Ray cluster is joined: train within `with worldrex.dynamics.connected(ADDRESS):`.")
+    return _joined[-1]
 
 
 def ray() -> Any:
@@ -52,12 +170,6 @@ def ray() -> Any:
         raise TrainingError(
             f"--ray needs Ray, which is not installed ({error}): pip install 'worldrex[ray]'"
         ) from error
-
-
-def on_this_node() -> Any:
-    """Has an actor run on the driver's node, which lives as long as the driver does."""
-    strategies = import_module("ray.util.scheduling_strategies")
-    return strategies.NodeAffinitySchedulingStrategy(ray().get_runtime_context().get_node_id(), soft=True)
 
 
 def _of_this_machine() -> str:
@@ -93,18 +205,3 @@ def _unanswered(address: str, reason: str) -> TrainingError:
         f"no Ray cluster answers at {address!r} ({reason.rstrip('.')}). Start one with `ray start --head` and give the "
         "HOST:PORT that it tells, or start one on this machine alone with --ray local."
     )
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep the log of a node that died off stdout, where --json has the summary: Ray prints it there, with no way to say no."""
-    worker = import_module("ray._private.worker")
-    before = getattr(worker, "print_to_stdstream", None)
-    if before is None:
-        yield
-        return
-    vars(worker)["print_to_stdstream"] = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        vars(worker)["print_to_stdstream"] = before
