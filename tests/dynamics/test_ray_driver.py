@@ -155,7 +155,7 @@ sys.stdin.read()
 def test_a_chunk_that_no_worker_takes_is_given_to_another_node(
     nodes: Nodes, log: Transitions, expected: list[object], monkeypatch: pytest.MonkeyPatch
 ):
-    """The first node is busy, so the second is asked for a worker. It never answers, and Ray waits for it for ever."""
+    """The first node is busy, so the second is asked for a worker. It never answers, and Ray waits for it."""
     monkeypatch.setattr(ray_runs, "PATIENCE_SECONDS", 2.0)
     said: list[str] = []
     ticks: list[int] = []

@@ -22,7 +22,7 @@ from worldrex.data.findings import plural
 from worldrex.data.transitions import COLUMNS
 from worldrex.dynamics import chunks
 from worldrex.dynamics.errors import TrainingError
-from worldrex.dynamics.ray_worker import Standing, Task, train_task
+from worldrex.dynamics.ray_worker import Source, Standing, Task, train_task
 
 LOOK_SECONDS = 0.5
 MOST_LOSSES = 5
@@ -61,12 +61,14 @@ def send_log(connection: "Connection[Any, Any]", data: Transitions) -> None:
         connection.send_bytes(np.ascontiguousarray(getattr(data, column)).reshape(-1).view(np.uint8).data)
 
 
-def _receive_log(connection: "Connection[Any, Any]", log: Log) -> Transitions:
+def _received(connection: "Connection[Any, Any]", sent: Log | bytes) -> Transitions | Source:
+    if isinstance(sent, bytes):
+        return import_module("ray.cloudpickle").loads(sent)
     columns = {
         name: np.frombuffer(connection.recv_bytes(), dtype).reshape(shape)
-        for name, (dtype, shape) in zip(COLUMNS, log.columns, strict=True)
+        for name, (dtype, shape) in zip(COLUMNS, sent.columns, strict=True)
     }
-    return Transitions(**columns, behavior_names=log.behavior_names)
+    return Transitions(**columns, behavior_names=sent.behavior_names)
 
 
 def main(address: str, descriptor: int) -> None:
@@ -89,9 +91,8 @@ def main(address: str, descriptor: int) -> None:
         connection.send(("joined", None))
         while True:
             job, sent = connection.recv()
-            sent = _receive_log(connection, sent) if isinstance(sent, Log) else sent
             try:
-                _Chunks(job, sent, connection).train()
+                _Chunks(job, api.put(_received(connection, sent)), connection).train()
             except (DataError, TrainingError) as error:
                 connection.send(("refused", error))
             except ConnectionError:
@@ -100,18 +101,16 @@ def main(address: str, descriptor: int) -> None:
                 connection.send(("fault", traceback.format_exc()))
             else:
                 connection.send(("done", None))
-            del sent
     api.shutdown()
 
 
 class _Chunks:
     """The chunks of one job."""
 
-    def __init__(self, job: Job, sent: Transitions | bytes, connection: "Connection[Any, Any]") -> None:
+    def __init__(self, job: Job, sent: Any, connection: "Connection[Any, Any]") -> None:
         self.api = import_module("ray")
         self.tasks, self.finished, self.patience = job.tasks, job.finished, job.patience
-        self.connection = connection
-        self.sent = self.api.put(import_module("ray.cloudpickle").loads(sent) if isinstance(sent, bytes) else sent)
+        self.sent, self.connection = sent, connection
         self.wanted = "GPU" if self.api.cluster_resources().get("GPU", 0) >= 1 else "CPU"
         # A worker trains its chunk once: where it dies, `_lost` decides.
         self.remote = self.api.remote(num_gpus=int(self.wanted == "GPU"), num_cpus=1, max_retries=0)(train_task)
@@ -228,10 +227,11 @@ class _Chunks:
         self.stuck = stuck
 
     def _look_at_workers(self) -> None:
-        """Give a chunk that no free worker takes to another node, too: Ray may ask a node that has died for a worker, for ever.
+        """Give a chunk that no free worker takes to another node, too.
 
-        https://github.com/ray-project/ray/issues/63405. The first attempt stays: it may only be slow, and whichever ends first
-        counts. Ray joins what it asks for by the node that is wished for, so that the new attempt does not wait behind the old.
+        Ray goes on asking a node that does not answer until it is declared dead, and at times for ever:
+        https://github.com/ray-project/ray/issues/63405. The first attempt stays, since it may only be slow: whichever ends first
+        counts. Tasks that wish for different nodes are asked for apart, so the new attempt does not wait behind the old.
         """
         with suppress(self.api.exceptions.RayError, TimeoutError):  # without it, the bar waits for whole chunks
             self.steps = self.api.get(self.standing.all.remote(), timeout=LOOK_SECONDS)
