@@ -86,15 +86,7 @@ class Driver:
         if process is None:
             return
         self.connection.close()
-        try:
-            process.wait(LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            process.wait()
+        _wait(process)
 
     def _send(self, job: Job, sent: Transitions | Source) -> None:
         try:
@@ -115,13 +107,26 @@ class Driver:
 
     def _ended(self) -> TrainingError:
         assert self.process is not None
-        code = self.process.wait()
+        code = _wait(self.process)
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return TrainingError(
             f"the process that drives the Ray cluster at {self.address!r} has ended ({how}). Ray ends it where the node on this "
             "machine or the cluster's head is lost. Finished chunks are kept in --out (in Python: `checkpoint`): see to the "
             "cluster and give the same command to go on."
         )
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Until it has ended, by force where it takes long. Returns its exit code."""
+    try:
+        process.wait(LEAVE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process.wait()
 
 
 _joined: list[Driver] = []
