@@ -28,6 +28,10 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(
             worldrex, name, lambda c=config, less=less, **given: dataclasses.replace(c(**given), **less)
         )
+    crossval = worldrex.crossval
+    monkeypatch.setattr(
+        worldrex, "crossval", lambda data, config=None: crossval(data, config or worldrex.CrossvalConfig())
+    )
     monkeypatch.chdir(tmp_path)
 
 
