@@ -35,6 +35,15 @@ def test_too_narrow_for_any_widths(tmp_path: Path):
         load(tmp_path / "log.npy", options=WIDTHS)
 
 
+def test_widths_that_no_log_needs_are_refused_and_those_that_one_needs_are_not(tmp_path: Path):
+    small_log().save(tmp_path / "table.parquet")
+    with pytest.raises(DataError, match=r"there came obs_dims \(3\) and action_dims \(2\), .* no log given is one"):
+        load(tmp_path / "table.parquet", options=WIDTHS)
+    with pytest.raises(DataError, match="there came obs_dims"):
+        load({"obs": np.ones((4, 3))}, options=LoadOptions(obs_dims=3))
+    assert len(load(tmp_path / "table.parquet", matrix(tmp_path), options=WIDTHS)) == 2 * len(small_log())
+
+
 def test_an_episode_ends_where_the_observation_does_not_go_on(tmp_path: Path):
     data = load(matrix(tmp_path), options=WIDTHS)
     np.testing.assert_array_equal(data.truncated, small_log().truncated)

@@ -21,6 +21,7 @@ from worldrex.data.validate import require_valid
 from worldrex.data.wide_columns import unused
 
 Found = Path | Mapping[str, Any] | Frame
+WIDTHS = ("obs_dims", "action_dims")
 Log = str | os.PathLike[str] | Mapping[str, Any] | Frame
 
 
@@ -101,7 +102,19 @@ def _given(logs: tuple[Log, ...], options: LoadOptions) -> list[tuple[Found, str
     if not given:
         raise DataError("no file was given. worldrex needs at least one file of logged transitions.")
     require_one_source(options, len(given))
+    _require_use_of_widths(options, given)
     return list(zip(given, _names(given), strict=True))
+
+
+def _require_use_of_widths(options: LoadOptions, logs: list[Found]) -> None:
+    """Raise DataError for widths where no log needs any: whoever gives them takes the log for another one."""
+    widths = [f"{name} ({getattr(options, name)})" for name in WIDTHS if getattr(options, name) is not None]
+    # A log that is used where it lies takes no option at all, and says so itself.
+    if widths and not any(isinstance(log, Path) and recognize(log) in ("npy", "mapped") for log in logs):
+        raise DataError(
+            f"there came {' and '.join(widths)}, which cut a flat NPY matrix into columns, and no log given is "
+            "one. worldrex takes the widths of every other log from the log: leave them out."
+        )
 
 
 def _read_one(
