@@ -1,3 +1,4 @@
+import inspect
 from functools import reduce
 
 import numpy as np
@@ -132,3 +133,5 @@ def test_a_batch_that_is_not_finite_leaves_the_weights_sound():
     np.testing.assert_allclose(info.q, [0.5, 0.5])
     with pytest.raises(risk.RiskError, match=r"eta is -1\.0"):
         risk.group_dro.step(state, m, eta=-1.0)
+    with pytest.raises(risk.RiskError, match="eta is 'small'; expected a Python number"):
+        inspect.unwrap(risk.group_dro.step)(state, m, eta="small")  # past the annotations that tests enforce

@@ -8,7 +8,7 @@ import pytest
 from tests.risk.conftest import differences, loop_moments
 from worldrex import risk
 from worldrex.risk.moments import GroupMoments
-from worldrex.risk.risks import normal_quantile, standard_quantile
+from worldrex.risk.risks import cvar_shares, normal_quantile, standard_quantile
 
 RNG = np.random.default_rng(0)
 RISKS = np.array([[3.0, 0.0, 1.0, 7.0, 2.5], [4.0, 4.2, 0.0, 0.0, 9.0]])
@@ -153,8 +153,12 @@ def test_an_alpha_that_is_no_share_or_probability_is_refused():
     for alpha in (0.0, 1.0, -0.5, math.nan):
         with pytest.raises(risk.RiskError, match=f"alpha is {alpha}; expected a probability"):
             risk.quantile(m, alpha=alpha)
+    # Past the annotations that tests enforce.
+    with pytest.raises(risk.RiskError, match="alpha is 'half'; expected a share of the groups: a Python number"):
+        inspect.unwrap(cvar_shares)(m, "half")
+    with pytest.raises(risk.RiskError, match="alpha is 'half'; expected a probability: a Python number"):
+        inspect.unwrap(standard_quantile)(m.mean, m.mean[:1], m.count > 0, m.mean[:1], "half", "kernel")
     with pytest.raises(risk.RiskError, match="unknown density 'box'; expected kernel, gaussian"):
-        # Past the annotations that tests enforce.
         inspect.unwrap(standard_quantile)(m.mean, m.mean[:1], m.count > 0, m.mean[:1], 0.75, "box")
 
 

@@ -1,6 +1,7 @@
 """Group distributionally robust optimization: weights of the groups that follow their risks. `init` and `step`."""
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 from worldrex.risk.arrays import Array, RiskError, framework_of
@@ -46,8 +47,8 @@ def step(state: State, m: Moments, *, eta: float = 0.01) -> tuple[State, Info]:
     """
     require_moments(m)
     _require_state(state, m)
-    if not 0 <= eta < math.inf:
-        raise RiskError(f"eta is {eta}; expected a finite step size of 0 or more")
+    if not isinstance(eta, Real) or not 0 <= eta < math.inf:
+        raise RiskError(f"eta is {eta!r}; expected a Python number: a finite step size of 0 or more")
     xp = framework_of(m.mean)
     mean = xp.constant(m.mean)
     # A risk that is not finite would stay in the weights for good: such a group counts as absent.

@@ -5,6 +5,7 @@ number of present groups, and Rbar the mean of their risks.
 """
 
 import math
+from numbers import Real
 from typing import Literal
 
 from worldrex.risk.arrays import Array, RiskError, framework_of
@@ -99,8 +100,8 @@ def cvar(m: Moments, *, alpha: float = 0.5) -> Array:
 
 def cvar_shares(m: Moments, alpha: float) -> Array:
     """The weight of each group's risk in `cvar`, `[..., group]`; they add up to 1. No gradient flows through them."""
-    if not 0 < alpha <= 1:
-        raise RiskError(f"alpha is {alpha}; expected a share of the groups, above 0 and up to 1")
+    if not isinstance(alpha, Real) or not 0 < alpha <= 1:
+        raise RiskError(f"alpha is {alpha!r}; expected a share of the groups: a Python number above 0 and up to 1")
     xp = framework_of(m.mean)
     present, number, _ = present_groups(m)
     zero, one = xp.cast(0.0, m.mean), xp.cast(1.0, m.mean)
@@ -147,8 +148,8 @@ def standard_quantile(
     gap: Array, spread: Array, present: Array, number: Array, alpha: float, density: Density
 ) -> Array:
     """The quantile in units of `spread` from the center, `[..., 1]`; 0 where the spread is 0."""
-    if not 0 < alpha < 1:
-        raise RiskError(f"alpha is {alpha}; expected a probability between 0 and 1")
+    if not isinstance(alpha, Real) or not 0 < alpha < 1:
+        raise RiskError(f"alpha is {alpha!r}; expected a probability: a Python number between 0 and 1")
     if density not in ("kernel", "gaussian"):
         raise RiskError(f"unknown density {density!r}; expected kernel, gaussian")
     xp = framework_of(gap)
