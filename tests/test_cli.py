@@ -181,7 +181,13 @@ def test_fit_score_and_report(
 def test_ctrl_c_is_not_lost_in_a_hook_whose_exceptions_are_ignored() -> None:
     program = """
 import gc, os, signal, sys, time
+from dataclasses import dataclass
+from types import SimpleNamespace
 from worldrex import cli
+
+@dataclass
+class Command:
+    json: bool = False
 
 def _xla_gc_callback(*_):
     if armed:
@@ -191,13 +197,34 @@ def _xla_gc_callback(*_):
 def work(*_):
     gc.callbacks.append(_xla_gc_callback)
     gc.collect()
-    time.sleep(10)
+    for _ in range(1000):
+        time.sleep(0.01)
 
 armed = [True]
-cli._run = work
+cli.import_module = lambda name: SimpleNamespace(Command=Command, main=work)
 sys.argv = ["worldrex", "fit"]
 cli.main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 130
     assert done.stderr.startswith("worldrex fit: interrupted.")
+
+
+def test_ctrl_c_while_modules_are_imported_ends_at_once() -> None:
+    program = """
+import os, signal, sys, time
+from worldrex import cli
+
+def imported(name):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+    except KeyboardInterrupt:
+        print("raised in the midst of an import")
+
+cli.import_module = imported
+sys.argv = ["worldrex", "fit"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "worldrex fit: interrupted.\n")

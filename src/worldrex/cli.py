@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"worldrex: there is no verb {verb!r}.{hint}\n\n{_help()}", file=sys.stderr)
         return USAGE
     if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, _leave)
     try:
         return _say(verb) if verb in SAYINGS else _run(verb, rest)
     except KeyboardInterrupt as interrupt:
@@ -92,6 +92,8 @@ def _run(verb: str, rest: list[str]) -> int:
     from worldrex.terminal import Terminal
 
     module = import_module(f"worldrex.commands.{verb}")
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, _interrupt)
     command = tyro.cli(
         module.Command, args=rest, prog=f"worldrex {verb}", description=module.Command.__doc__, config=_markers(verb)
     )
@@ -125,6 +127,12 @@ def _markers(verb: str) -> tuple[Any, ...]:
 
 def _tell(result: object) -> None:
     print(json.dumps(plain(result), indent=1, allow_nan=False), flush=True)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C while modules are imported: an exception would abort one of C++ with a page of its own, and nothing has begun."""
+    os.write(2, f"worldrex {' '.join(sys.argv[1:2])}: interrupted.\n".encode(errors="replace"))
+    os._exit(INTERRUPTED)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -117,6 +118,29 @@ def test_a_driver_ends_with_the_process_that_started_it(nodes: Nodes):
             os.kill(driver, 0)
             time.sleep(0.1)
         pytest.fail("the driver outlived its owner by a minute")
+
+
+def test_a_port_that_is_no_cluster(monkeypatch: pytest.MonkeyPatch):
+    """It is told as such, and the driver, which is still knocking there, is not left behind."""
+    require_ray()
+    monkeypatch.setattr("worldrex.dynamics.ray_cluster.JOIN_SECONDS", 8)
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *words, **more: started.append(popen(*words, **more)) or started[-1]
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        before = time.monotonic()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with (
+            pytest.raises(
+                TrainingError, match=r"listens at '.*Ray cannot join it \(nothing came of it in 8 s\).*token"
+            ),
+            connected(address),
+        ):
+            pass
+    assert time.monotonic() - before < 8 + 15
+    assert started[0].returncode == 0
 
 
 def test_outside_of_a_cluster_nothing_is_trained(log: Transitions):

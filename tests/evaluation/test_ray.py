@@ -117,6 +117,17 @@ def test_an_error_on_a_worker_is_the_users_own(nodes: Nodes, log: Transitions):
         train_on_ray(log, [Run(left_out=(0, 1, 2, 3))], TrainConfig())
 
 
+class Odd(Exception):
+    """One that cannot be sent: made again, it would lack an argument."""
+
+    def __init__(self, what: str, number: int) -> None:
+        super().__init__(what)
+
+
+def _raise_odd() -> Transitions:
+    raise Odd("away", 1)
+
+
 def test_a_log_on_disk_is_opened_on_each_node(nodes: Nodes, log: Transitions, tmp_path: Path):
     write_mapped([log], tmp_path / "log")
     write_mapped([log.rows(log.episode > 0)], tmp_path / "other")
@@ -132,6 +143,8 @@ def test_a_log_on_disk_is_opened_on_each_node(nodes: Nodes, log: Transitions, tm
         ):
             with pytest.raises(DataError, match=message):
                 train_on_ray(data, runs, config, source=partial(read_mapped, tmp_path / name))
+        with pytest.raises(TrainingError, match=r"on node .* `source` raised Odd: away"):
+            train_on_ray(data, runs, config, source=_raise_odd)
         # A function that has no name to be found by, too.
         found = train_on_ray(data, runs, config, source=lambda: read_mapped(tmp_path / "log"))
     assert same_bits(arrays(found), arrays(train(data, runs, config)))
@@ -160,7 +173,7 @@ def test_ctrl_c_keeps_the_finished_chunks(nodes: Nodes, program: "Program", logs
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in err) == (130, False), err
-    assert "unfinished: the same command" in err
+    assert "takes the chunks that are finished from there, and trains the others" in err
     code, out, err = program(*words)
     assert (code, err) == (0, ""), err
     assert "of 8 runs were trained by an earlier try" in out

@@ -35,7 +35,7 @@ from worldrex.dynamics import (
 )
 from worldrex.evaluation import CrossvalConfig, crossval, require_comparable, require_sweepable, shift_map, verdict
 from worldrex.event_files import EventFiles
-from worldrex.runs import open_run, write_json
+from worldrex.runs import FROM_CHECKPOINT, FROM_CHUNKS, open_run, write_json
 from worldrex.stages import checkpoints, log_weights
 from worldrex.summary_tables import FOLDS_CAPTION, WEIGHTS_CAPTION, folds_table, weights_table
 from worldrex.terminal import Terminal
@@ -86,7 +86,7 @@ def _compare(
     folder = open_run(command.out, settings, command=["worldrex", *sys.argv[1:]], mirror=mirror)
     for line in taken_for:
         terminal.say(line, label="read")
-    with folder.job("crossval"):
+    with folder.job("crossval", goes_on=FROM_CHECKPOINT if command.ray is None else FROM_CHUNKS):
         report = partial(log_weights, folder, data)
         with terminal.stage("crossval", f"{data.num_behaviors} behaviors, one left out at a time") as tick:
             told = checkpoints(folder, terminal, "crossval")

@@ -19,6 +19,7 @@ from worldrex.dynamics.ray_driver import Job, Log, send_log
 from worldrex.dynamics.ray_worker import Source
 
 ANSWER_SECONDS = 10
+JOIN_SECONDS = 120
 LEAVE_SECONDS = 20
 # As a script that this process was started with finds its modules.
 CHILD = """
@@ -47,9 +48,11 @@ class Driver:
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         try:
+            if not self.connection.poll(JOIN_SECONDS):
+                raise _refused(self.address, f"nothing came of it in {JOIN_SECONDS} s")
             word, content = self._hear()
             if word == "failed":
-                raise _unanswered(self.address, content)
+                raise _refused(self.address, content)
         except BaseException:
             self.close()
             raise
@@ -109,10 +112,11 @@ class Driver:
         assert self.process is not None
         code = _wait(self.process)
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        memory = ", and the system where memory runs out" if code == -signal.SIGKILL else ""
         return TrainingError(
             f"the process that drives the Ray cluster at {self.address!r} has ended ({how}). Ray ends it where the node on this "
-            "machine or the cluster's head is lost. Finished chunks are kept in --out (in Python: `checkpoint`): see to the "
-            "cluster and give the same command to go on."
+            f"machine or the cluster's head is lost{memory}. Finished chunks are kept in --out (in Python: `checkpoint`): see to "
+            "the cluster and give the same command to go on."
         )
 
 
@@ -209,4 +213,14 @@ def _unanswered(address: str, reason: str) -> TrainingError:
     return TrainingError(
         f"no Ray cluster answers at {address!r} ({reason.rstrip('.')}). Start one with `ray start --head` and give the "
         "HOST:PORT that it tells, or start one on this machine alone with --ray local."
+    )
+
+
+def _refused(address: str, reason: str) -> TrainingError:
+    if address == "local":
+        return TrainingError(f"Ray could not start a cluster on this machine: {reason.rstrip('.')}.")
+    return TrainingError(
+        f"something listens at {address!r}, and Ray cannot join it ({reason.rstrip('.')}). Is it the port of a cluster's head, "
+        "as `ray start --head` tells it? Is that Ray of the version here? And where the cluster has a token, it is needed here, "
+        "too: RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
     )

@@ -6,6 +6,8 @@ connection.
 """
 
 import itertools
+import os
+import threading
 import time
 import traceback
 import warnings
@@ -77,6 +79,8 @@ def main(address: str, descriptor: int) -> None:
     Tells pairs: a word, one of "joined", "failed", "say", "tick", "chunk", "refused", "fault" and "done", and what belongs to it.
     """
     connection: Connection[Any, Any] = Connection(descriptor)
+    joined = threading.Event()
+    threading.Thread(target=_leave_with_the_owner, args=(connection, joined), daemon=True).start()
     api = import_module("ray")
     own = {"include_dashboard": False} if address == "local" else {}
     # Whoever asks may leave at any time.
@@ -86,8 +90,10 @@ def main(address: str, descriptor: int) -> None:
                 warnings.simplefilter("ignore")  # Ray tells its developers what will change
                 api.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
         except Exception as error:
+            joined.set()
             connection.send(("failed", next(iter(str(error).splitlines()), type(error).__name__)))
             return
+        joined.set()
         connection.send(("joined", None))
         while True:
             job, sent = connection.recv()
@@ -102,6 +108,13 @@ def main(address: str, descriptor: int) -> None:
             else:
                 connection.send(("done", None))
     api.shutdown()
+
+
+def _leave_with_the_owner(connection: "Connection[Any, Any]", joined: threading.Event) -> None:
+    """Until the cluster is joined, which may take minutes, nothing is to be heard but that the other end was closed."""
+    while not joined.wait(LOOK_SECONDS):
+        if connection.poll():
+            os._exit(0)
 
 
 class _Chunks:

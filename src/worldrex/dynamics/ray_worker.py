@@ -73,6 +73,8 @@ def _open(source: Source, task: Task) -> Transitions:
             data = source()
         except DataError as error:
             raise DataError(f"on node {node}: {error} Each node needs the log under the same path.") from error
+        except Exception as error:  # of the caller's own, which may not even be sent
+            raise TrainingError(f"on node {node} `source` raised {type(error).__name__}: {error}") from error
         if chunks.fingerprint(data, task.config) != task.of:
             raise DataError(f"on node {node} the log is another one: each node needs the same files.")
         _opened[task.of] = data

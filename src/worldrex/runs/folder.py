@@ -14,6 +14,10 @@ from worldrex.runs.files import RunError, atomic_file, plain, write_json
 from worldrex.runs.locks import held, is_held
 from worldrex.runs.provenance import environment
 
+FROM_CHECKPOINT = (
+    "goes on after its last finished stage, or within it from the last checkpoint, of which one is made each minute"
+)
+FROM_CHUNKS = "takes the chunks that are finished from there, and trains the others"
 State = Literal["running", "interrupted", "failed", "finished"]
 
 
@@ -56,8 +60,11 @@ class RunFolder:
         write_json(self.path / "status.json", {"state": state, "stage": self.stage, **where})
 
     @contextmanager
-    def job(self, stage: str) -> Iterator[None]:
-        """Say in status.json that `stage` begins, and in the end how the run ended: finished, interrupted or failed."""
+    def job(self, stage: str, *, goes_on: str = FROM_CHECKPOINT) -> Iterator[None]:
+        """Say in status.json that `stage` begins, and in the end how the run ended: finished, interrupted or failed.
+
+        After Ctrl-C a person is told that the same command `goes_on`.
+        """
         with _alone(self.path) as self._locked:
             for left in self.path.rglob(".*.unfinished"):
                 left.unlink()  # by a process that was killed
@@ -67,8 +74,7 @@ class RunFolder:
             except KeyboardInterrupt as interrupt:
                 self._end("interrupted")
                 raise KeyboardInterrupt(
-                    f"{self.path} is unfinished: the same command with --out {shlex.quote(str(self.path))} goes on after "
-                    "its last finished stage, or within it from the last checkpoint, of which one is made each minute."
+                    f"{self.path} is unfinished: the same command with --out {shlex.quote(str(self.path))} {goes_on}."
                 ) from interrupt
             except BaseException:
                 self._end("failed")
