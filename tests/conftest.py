@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.program import Program, Words
+    from tests.ray_nodes import Nodes
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -44,6 +45,17 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     from tests.program import Program
 
     return Program(tmp_path_factory.mktemp("jax-cache"))
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Nodes]":
+    """A Ray cluster of two nodes."""
+    from tests.ray_nodes import Nodes, require_ray
+
+    require_ray()
+    found = Nodes(str(tmp_path_factory.mktemp("workers")))
+    yield found
+    found.close()
 
 
 @pytest.fixture

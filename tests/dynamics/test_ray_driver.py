@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,14 +21,6 @@ from worldrex.dynamics.ray_cluster import joined
 SHORT = TrainConfig(members=2, elites=1, hidden=(16,), batch=32, warmup_steps=20, steps=80)
 RUNS = [Run("variance", weight, True, (), 0) for weight in (1.0, 10.0, 100.0)]
 one_by_one = partial(train_on_ray, runs_per_chunk=1)
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    require_ray()
-    found = Nodes(str(tmp_path_factory.mktemp("workers")))
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

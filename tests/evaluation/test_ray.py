@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.dynamics.conftest import arrays, same_bits
-from tests.ray_nodes import Nodes, require_ray
+from tests.ray_nodes import Nodes
 from worldrex.data import DataError, Transitions, read_mapped, write_mapped
 from worldrex.dynamics import Progress, Run, TrainConfig, TrainingError, connected, train, train_on_ray
 from worldrex.evaluation import CrossvalConfig, CrossvalTable, crossval
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 TINY = CrossvalConfig(weights=(10.0,), seeds=1, hidden=(16,), batch=32, warmup_steps=200, steps=1800, seed=5)
 RUNS = 8  # four folds, two weights
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    require_ray()
-    found = Nodes(str(tmp_path_factory.mktemp("workers")))
-    yield found
-    found.close()
 
 
 class Done(NamedTuple):

@@ -113,7 +113,7 @@ def main(address: str, descriptor: int) -> None:
 def _leave_with_the_owner(connection: "Connection[Any, Any]", joined: threading.Event) -> None:
     """Until the cluster is joined, which may take minutes, nothing is to be heard but that the other end was closed."""
     while not joined.wait(LOOK_SECONDS):
-        if connection.poll():
+        if connection.poll() and not joined.is_set():  # what is heard after that is a job
             os._exit(0)
 
 
