@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ import pytest
 from tests.dynamics.conftest import arrays, same_bits
 from tests.ray_nodes import Nodes, require_ray
 from worldrex.data import Transitions
-from worldrex.dynamics import Run, TrainConfig, TrainingError, connected, ray_runs, train, train_on_ray
+from worldrex.dynamics import Run, TrainConfig, TrainingError, connected, ray_driver, ray_runs, train, train_on_ray
 from worldrex.dynamics.ray_cluster import joined
 
 SHORT = TrainConfig(members=2, elites=1, hidden=(16,), batch=32, warmup_steps=20, steps=80)
@@ -132,6 +133,22 @@ def test_a_port_that_is_no_cluster(monkeypatch: pytest.MonkeyPatch):
             pass
     assert time.monotonic() - before < 8 + 15
     assert started[0].returncode == 0
+
+
+@pytest.mark.parametrize("owner_stays", [True, False])
+def test_the_first_job_is_not_taken_for_the_owners_end(owner_stays: bool, monkeypatch: pytest.MonkeyPatch):
+    """The cluster is joined, and a job comes, between the watch's two looks."""
+    joined, left = threading.Event(), []
+
+    class Connection:
+        def poll(self) -> bool:
+            if owner_stays or left:
+                joined.set()
+            return True
+
+    monkeypatch.setattr(os, "_exit", left.append)
+    ray_driver._leave_with_the_owner(Connection(), joined)  # pyright: ignore[reportArgumentType]
+    assert bool(left) != owner_stays
 
 
 def test_outside_of_a_cluster_nothing_is_trained(log: Transitions):
